@@ -1,0 +1,190 @@
+"""From a composed configuration to the request of each command; what is heavy is imported when a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlsel.checks import nearest, refuse
+from rlsel.cli.building import Node, Plain, as_node, build, convert, setting_names, shown, target_class, unknown_key
+from rlsel.errors import ConfigurationError, CoresetError
+
+if TYPE_CHECKING:
+    from rlsel.cli.composing import Composed
+    from rlsel.commands.requests import DatasetSource, RunOptions, RunSettings
+    from rlsel.data.variation import Variation
+    from rlsel.models.target import ModelSpec
+    from rlsel.selectors.base import Selector
+    from rlsel.training.reporting import Reporter
+
+DEFAULT_DATASET = "digits"
+"""Of a command that starts from a coreset without a record of its data set."""
+
+PARTS = ("policy", "reward", "cover")
+"""Fields of a selector that have a top-level key of their own."""
+
+
+def select(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel select`."""
+    from rlsel.budget import parse_ratios
+    from rlsel.commands.requests import SelectRequest
+    from rlsel.commands.select import select as run
+    from rlsel.export import ExportSettings
+
+    nodes = composed.nodes
+    request = SelectRequest(
+        ratios=parse_ratios(nodes["ratio"]),
+        settings=_settings(nodes),
+        selectors=_selectors(composed, reporter),
+        export=build(ExportSettings, composed.node("export"), "export"),
+        features=convert(nodes["features"], Path | None, "features"),
+        options=_options(composed),
+    )
+    return run(request, reporter)
+
+
+def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel finetune-ratio`; what is null in its configuration is taken from the run."""
+    from rlsel.budget import parse_ratios
+    from rlsel.cli.recorded import prefer_given, read_recorded
+    from rlsel.commands.finetune_ratio import finetune_ratio as run
+    from rlsel.commands.requests import FinetuneRequest
+    from rlsel.export import ExportSettings
+
+    nodes = composed.nodes
+    ratios = parse_ratios(nodes["ratio"])
+    folder = convert(nodes["run"], Path, "run")
+    recorded = read_recorded(folder, "run")
+    try:
+        nodes = {
+            **recorded,
+            **{key: prefer_given(nodes[key], recorded.get(key)) for key in ("dataset", "training", "export", "seed")},
+        }
+        settings, selector = _settings(nodes), _selector(as_node(nodes["selector"], "selector"), _parts(nodes))
+    except KeyError as error:
+        raise CoresetError(f"run must be the folder of a select run, got {str(folder)!r}: no {error} in it") from error
+    request = FinetuneRequest(
+        run=folder,
+        settings=settings,
+        selector=selector,
+        ratios=ratios,
+        epochs=composed.nodes["epochs"],
+        features=composed.nodes["features"],
+        export=build(ExportSettings, as_node(nodes["export"], "export"), "export"),
+        options=_options(composed),
+    )
+    return run(request, reporter)
+
+
+def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel train-on-subset`; the data set is the coreset's where the user gives none."""
+    from rlsel.cli.composing import compose_option
+    from rlsel.cli.recorded import prefer_given, read_recorded
+    from rlsel.commands.requests import TrainOnSubsetRequest
+    from rlsel.commands.train_on_subset import train_on_subset as run
+
+    coreset = None if composed.nodes["coreset"] == "full" else convert(composed.nodes["coreset"], Path, "coreset")
+    if coreset is not None and not coreset.exists():
+        raise CoresetError(
+            f"coreset must be a run folder, an indices.npy or full, got {str(coreset)!r}: it does not exist"
+        )
+    if coreset is not None and coreset.is_dir():
+        recorded = read_recorded(coreset, "coreset").get("dataset")
+    else:
+        recorded = compose_option("dataset", DEFAULT_DATASET)
+    nodes = {**composed.nodes, "dataset": prefer_given(composed.nodes["dataset"], recorded)}
+    return run(TrainOnSubsetRequest(coreset=coreset, settings=_settings(nodes), options=_options(composed)), reporter)
+
+
+def _settings(nodes: Node) -> RunSettings:
+    from rlsel.commands.requests import RunSettings
+    from rlsel.training.settings import TrainingSettings
+
+    source, variation = _dataset(as_node(nodes["dataset"], "dataset"))
+    model: ModelSpec = _build_target(as_node(nodes["model"], "model"), "model")
+    training = build(TrainingSettings, as_node(nodes["training"], "training"), "training")
+    return RunSettings(dataset=source, variation=variation, model=model, training=training, seed=nodes["seed"])
+
+
+def _dataset(node: Node) -> tuple[DatasetSource, Variation]:
+    """Parts the one `dataset` node of a user into where it is read from and what is changed in it."""
+    from rlsel.data.variation import Variation
+
+    cls = target_class(node, "dataset")
+    of_source, of_variation = setting_names(cls), setting_names(Variation)
+    for name in node:
+        if name != "_target_" and name not in of_source | of_variation:
+            raise unknown_key(f"dataset.{name}", of_source | of_variation)
+    source: DatasetSource = build(cls, {name: node[name] for name in node if name in of_source}, "dataset")
+    return source, build(Variation, {name: node[name] for name in node if name in of_variation}, "dataset")
+
+
+def _build_target(node: Node, key: str) -> Plain:
+    return build(target_class(node, key), node, key)
+
+
+def _parts(nodes: Node) -> Mapping[str, Any]:
+    """Builds the policy, the reward and the cover settings, each where the configuration has it."""
+    from rlsel.cover.settings import CoverSettings
+
+    parts = {key: _build_target(as_node(nodes[key], key), key) for key in ("policy", "reward") if key in nodes}
+    if "cover" in nodes:
+        parts["cover"] = build(CoverSettings, as_node(nodes["cover"], "cover"), "cover")
+    return parts
+
+
+def _selector(node: Node, parts: Mapping[str, Any]) -> Selector:
+    cls = target_class(node, "selector")
+    wanted = [key for key in PARTS if key in setting_names(cls)]
+    if "ratio" in node:
+        raise ConfigurationError("selector.ratio is no setting of its own: give ratio=")
+    selector: Selector = build(cls, node, "selector", supplied={key: parts[key] for key in wanted}, hidden=("ratio",))
+    return selector
+
+
+def _selectors(composed: Composed, reporter: Reporter) -> tuple[Selector, ...]:
+    parts = _parts(composed.nodes)
+    names = composed.nodes["selectors"]
+    if names is None:
+        selectors: tuple[Selector, ...] = (_selector(composed.node("selector"), parts),)
+    else:
+        selectors = _named_selectors(composed, names, parts)
+    for key in PARTS:
+        given = any(name.partition(".")[0] == key for name in composed.given)
+        if given and not any(key in setting_names(type(selector)) for selector in selectors):
+            reporter.note(f"note: {key} has no effect on selector={selectors[0].name}")
+    return selectors
+
+
+def _named_selectors(composed: Composed, names: object, parts: Mapping[str, Any]) -> tuple[Selector, ...]:
+    from rlsel.cli.composing import compose_option, group_options
+
+    if isinstance(names, str):
+        names = [names]
+    if not isinstance(names, Sequence) or not names:
+        raise refuse("selectors", "a list of names, as in [random,el2n]", shown(names))
+    for name in composed.given:
+        if name.partition(".")[0] == "selector":
+            raise ConfigurationError(f"selectors= takes each selector with its default settings: leave out {name}=")
+    options = group_options("selector")
+    for name in names:
+        if name not in options:
+            raise refuse("selectors", f"names of {', '.join(options)}", name, nearest(str(name), options))
+        if names.count(name) > 1:
+            raise ConfigurationError(f"selectors must name each selector once, got {name!r} twice: remove one")
+    return tuple(_selector(compose_option("selector", name), parts) for name in names)
+
+
+def _options(composed: Composed) -> RunOptions:
+    from rlsel.commands.requests import RunOptions
+    from rlsel.training.devices import DeviceSettings
+
+    nodes = composed.nodes
+    return RunOptions(
+        run_dir=convert(nodes["run_dir"], Path | None, "run_dir"),
+        several=composed.several,
+        resume=nodes["resume"],
+        jobs=nodes["jobs"],
+        device=build(DeviceSettings, composed.node("device"), "device"),
+    )

@@ -1,0 +1,107 @@
+"""The configuration that Hydra composed, as plain containers whose top-level keys are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hydra import compose
+from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from rlsel.checks import nearest, refuse
+from rlsel.cli.building import Node, as_node, unknown_key
+from rlsel.cli.failures import explain
+from rlsel.cli.table import GROUPS, OPTIONAL, Command
+from rlsel.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composed:
+    """A command's configuration.
+
+    Attributes:
+        name: The command, with what was chosen for the data set and the selector or the model, as in a path.
+        nodes: Top-level keys to plain values; `logger` may be missing, nothing else.
+        given: The keys that the user set on the command line, in order and without `+` and `~`.
+        several: Whether this is one job of a sweep.
+    """
+
+    name: str
+    nodes: Mapping[str, Any]
+    given: tuple[str, ...]
+    several: bool
+
+    def node(self, key: str) -> Node:
+        """Returns the level at a top-level key.
+
+        Raises:
+            ConfigurationError: if it is a scalar or a list.
+        """
+        return as_node(self.nodes[key], key)
+
+
+def read_composed(config: DictConfig, hydra: HydraConf, command: Command) -> Composed:
+    """Checks the top-level keys of a composed configuration and turns it into plain containers.
+
+    Raises:
+        ConfigurationError: for an unknown, missing or removed key, a group with several choices, or an interpolation
+            that leads nowhere.
+    """
+    for key in config:
+        if key not in command.keys:
+            raise unknown_key(str(key), command.keys)
+    for key in sorted(command.keys - OPTIONAL):
+        if key not in config:
+            raise ConfigurationError(f"the key {key!r} must not be removed: leave out ~{key}")
+    for group in sorted(command.keys & GROUPS):
+        if not isinstance(hydra.runtime.choices.get(group, 0), str | None):
+            also = f", or selectors=[{group}1,{group}2] for several" if group == "selector" else ""
+            raise ConfigurationError(f"{group} must be one name of {_names(group)}: write {group}=NAME{also}")
+    try:
+        for key in sorted(OmegaConf.missing_keys(config)):
+            raise ConfigurationError(f"{key} must be given: add {key}=VALUE")
+        nodes = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigurationError(explain(error)) from error
+    chosen = [
+        hydra.runtime.choices.get(group) for group in ("dataset", "selector" if "selector" in config else "model")
+    ]
+    return Composed(
+        name="/".join([command.name, *filter(None, chosen)]),
+        nodes={str(key): value for key, value in as_node(nodes, "configuration").items()},
+        given=tuple(override.lstrip("+~").partition("=")[0] for override in hydra.overrides.task),
+        several=hydra.mode == RunMode.MULTIRUN,
+    )
+
+
+def group_options(group: str) -> list[str]:
+    """Returns the names that a group offers, those of `--config-dir` included; only while Hydra runs a job."""
+    loader = GlobalHydra.instance().config_loader()
+    return sorted(loader.get_group_options(group, ObjectType.CONFIG))
+
+
+def compose_option(group: str, name: object) -> Node:
+    """Returns the settings of one option of a group, as its file has them; only while Hydra runs a job.
+
+    Raises:
+        ConfigurationError: if there is no such option.
+    """
+    options = group_options(group)
+    if name not in options:
+        raise refuse(group, f"one of {', '.join(options)}", name, nearest(str(name), options))
+    try:
+        config = compose(f"{group}/{name}")
+        return as_node(OmegaConf.to_container(config[group], resolve=True, throw_on_missing=True), group)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigurationError(explain(error)) from error
+
+
+def _names(group: str) -> str:
+    return ", ".join(group_options(group))

@@ -1,0 +1,233 @@
+"""Running a command under Hydra: one job, or the jobs of a sweep, in this process or in others."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import hydra
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from rlsel.cli.building import absolute_path
+from rlsel.cli.composing import group_options, read_composed
+from rlsel.cli.console import make_reporter
+from rlsel.cli.failures import COMPOSITION_ERRORS, explain
+from rlsel.cli.options import Options, parse_options
+from rlsel.cli.output import print_error, print_result
+from rlsel.cli.table import GROUPS, OPTIONAL, Command
+from rlsel.errors import ConfigurationError, RlselError
+
+_USERS_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended.
+
+    Attributes:
+        code: The exit code that it asks for.
+        folder: Its absolute run folder; None where it has none.
+        run_dir: The absolute `run_dir` that the user gave; None where not given.
+    """
+
+    code: int
+    folder: str | None = None
+    run_dir: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What Hydra calls for each job; it never raises an `Exception`, as Hydra would print lines of its own.
+
+    Attributes:
+        command: The command that is run.
+        arguments: The full command line, which Hydra's stood in for; the processes of a device run it again.
+        sweep_folder: Where the jobs of a sweep leave their outcomes, as they may run in other processes.
+        outcomes: Those of the jobs that are no part of a sweep.
+    """
+
+    command: Command
+    arguments: tuple[str, ...]
+    sweep_folder: Path
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def __call__(self, config: DictConfig) -> None:
+        """Runs the command for one composed configuration."""
+        settings = HydraConfig.get()
+        several = settings.mode == RunMode.MULTIRUN
+        sys.argv = _single_job(self.arguments, settings) if several else list(self.arguments)
+        label = "job " + " ".join(settings.overrides.task) + ": " if several else ""
+        # relative paths mean the folder where the user stands, also under hydra.job.chdir
+        with contextlib.chdir(settings.runtime.cwd):
+            outcome = self._run(config, settings, label)
+        if not several:
+            self.outcomes.append(outcome)
+            return
+        self.sweep_folder.mkdir(parents=True, exist_ok=True)
+        (self.sweep_folder / f"{settings.job.num}.json").write_text(json.dumps(asdict(outcome)))
+
+    def _run(self, config: DictConfig, settings: HydraConf, label: str) -> Outcome:
+        try:
+            composed = read_composed(config, settings, self.command)
+            reporter = make_reporter(composed, alone=settings.runtime.choices["hydra/launcher"] == "basic")
+            try:
+                # what libraries print must not stand among the results
+                with contextlib.redirect_stdout(sys.stderr):
+                    folder = self.command.run(composed, reporter)
+            finally:
+                reporter.finish()
+        except RlselError as error:
+            print_error(label + str(error))
+            return Outcome(code=2)
+        except OSError as error:
+            if error.errno not in _USERS_FAULTS:
+                return _internal_failure(label)
+            print_error(f"{label}cannot write {error.filename}: {error.strerror}: free space or choose another run_dir")
+            return Outcome(code=2)
+        except Exception:  # noqa: BLE001 - Hydra would print lines of its own
+            return _internal_failure(label)
+        run_dir = composed.nodes["run_dir"]
+        return Outcome(code=0, folder=str(folder), run_dir=run_dir and str(absolute_path(str(run_dir))))
+
+
+def _internal_failure(label: str) -> Outcome:
+    sys.stderr.write(f"{label}this is a defect of rlsel:\n" + traceback.format_exc())
+    return Outcome(code=1)
+
+
+def _single_job(arguments: Sequence[str], settings: HydraConf) -> list[str]:
+    """Returns the command line of one job of a sweep, as a sweep of one job."""
+    program, command, *rest = arguments
+    config_dir = parse_options(rest).config_dir
+    return [
+        program,
+        command,
+        "--multirun",
+        *([] if config_dir is None else ["--config-dir", config_dir]),
+        *(override for override in settings.overrides.hydra if not override.startswith("hydra/launcher=")),
+        *settings.overrides.task,
+    ]
+
+
+def run_command(command: Command, options: Options, arguments: Sequence[str]) -> list[Outcome]:
+    """Lets Hydra compose the configuration and run the command's jobs.
+
+    Args:
+        command: The command.
+        options: Its options and settings.
+        arguments: The full command line.
+
+    Returns:
+        How each job ended; empty where Hydra only showed something.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be composed; no job has run then.
+    """
+    sweep_folder = Path("outputs", command.name, ".sweep", str(os.getpid()))
+    job = Job(command=command, arguments=tuple(arguments), sweep_folder=Path.cwd() / sweep_folder)
+    for_hydra = [arguments[0], *options.for_hydra(), f"hydra.sweep.dir={sweep_folder}", *options.overrides]
+    try:
+        run_hydra(for_hydra, command.config_name, None if options.shows else job)
+        swept = [Outcome(**json.loads(path.read_text())) for path in sorted(job.sweep_folder.glob("*.json"))]
+    finally:
+        _sweep_up(sweep_folder)
+    return job.outcomes + swept
+
+
+def show_help(command: Command, options: Options, program: str) -> None:
+    """Prints the help text of a command with the options of its groups, those of `--config-dir` included.
+
+    Hydra's own help looks into every group there is, its own included, which takes seconds.
+
+    Args:
+        command: The command.
+        options: Its options and settings.
+        program: How the program was called.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be composed.
+    """
+
+    def show(config: DictConfig) -> None:
+        del config
+        groups = sorted(command.keys & (GROUPS | OPTIONAL)) + ["experiment"]
+        listed = "".join(f"  {group}: {', '.join(group_options(group))}\n" for group in groups)
+        print_result(HydraConfig.get().help.template.replace("$APP_CONFIG_GROUPS\n", listed).rstrip())
+
+    run_hydra([program, *options.without("--help").for_hydra(), *options.overrides], command.config_name, show)
+
+
+def run_hydra(arguments: Sequence[str], config_name: str, job: Callable[[DictConfig], None] | None = None) -> None:
+    """Calls `hydra.main` with other arguments than the program's; they are the program's own again afterwards.
+
+    Args:
+        arguments: What Hydra reads as `sys.argv`.
+        config_name: The primary configuration.
+        job: Called for each job; None where Hydra only shows something.
+
+    Raises:
+        ConfigurationError: if the configuration cannot be composed, or holds nothing of what is to be shown.
+    """
+    full, said = sys.argv, io.StringIO()
+    sys.argv = list(arguments)
+    try:
+        with _full_errors(), contextlib.redirect_stderr(said) if job is None else contextlib.nullcontext():
+            hydra.main(version_base="1.3", config_path="pkg://rlsel.conf", config_name=config_name)(job or _nothing)()
+    except SystemExit as leaving:
+        if leaving.code not in (0, None):
+            raise ConfigurationError(said.getvalue() or "Hydra cannot do that") from leaving
+    except COMPOSITION_ERRORS as error:
+        raise ConfigurationError(explain(error)) from error
+    finally:
+        sys.argv = full
+
+
+def _nothing(config: DictConfig) -> None:
+    del config
+
+
+@contextlib.contextmanager
+def _full_errors() -> Iterator[None]:
+    """Lets Hydra raise its errors, where it would print them and exit otherwise."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+def _sweep_up(sweep_folder: Path) -> None:
+    """Removes what Hydra and the jobs wrote for the time of a sweep; the logs of a cluster stay."""
+    if not sweep_folder.is_dir():
+        return
+    for path in [*sweep_folder.glob("*.json"), sweep_folder / "multirun.yaml"]:
+        path.unlink(missing_ok=True)
+    for folder in [sweep_folder, *sweep_folder.parents[:3]]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def common_folder(outcomes: Sequence[Outcome]) -> str | None:
+    """Returns the folder to print: the run folder of one job, the parent of several; None where no job has one."""
+    folders = [outcome.folder for outcome in outcomes if outcome.folder is not None]
+    parents = {outcome.run_dir for outcome in outcomes if outcome.folder is not None}
+    if not folders:
+        return None
+    if len(folders) > 1 and len(parents) == 1 and None not in parents:
+        return parents.pop()
+    return os.path.commonpath(folders)

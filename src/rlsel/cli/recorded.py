@@ -1,0 +1,58 @@
+"""The settings that a run recorded, for commands that start from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from rlsel.cli.building import Node, Plain
+from rlsel.errors import CoresetError
+
+
+def read_recorded(run: Path, key: str) -> Node:
+    """Reads the `config.yaml` of a run folder.
+
+    Args:
+        run: The run folder.
+        key: The setting that names it, for messages.
+
+    Returns:
+        The settings, as plain containers laid out like a composed configuration.
+
+    Raises:
+        CoresetError: if there is no such run, or its settings cannot be read.
+    """
+    path = run / "config.yaml"
+    if not run.is_dir():
+        raise CoresetError(f"{key} must be the folder of a finished run, got {str(run)!r}: there is no such folder")
+    if not path.is_file():
+        runs = sorted(str(found.parent.relative_to(run)) for found in run.glob("*/*/config.yaml"))
+        remedy = f"choose one of the runs in it, for example {runs[0]}" if runs else "it has no config.yaml"
+        raise CoresetError(f"{key} must be the folder of a finished run, got {str(run)!r}: {remedy}")
+    try:
+        nodes = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise CoresetError(f"cannot read {path}: {type(error).__name__}: make the run again") from error
+    if not isinstance(nodes, Mapping):
+        raise CoresetError(f"cannot read {path}: it holds no settings: make the run again")
+    return {str(name): value for name, value in nodes.items()}
+
+
+def prefer_given(given: Plain, recorded: Plain) -> Plain:
+    """Returns what a command uses: the values that the user gave, else those that the run recorded.
+
+    Args:
+        given: A composed value, in which null stands for "as recorded". A level that names a `_target_` of its own
+            stands for itself, without its nulls.
+        recorded: The recorded value; None where there is none.
+    """
+    if not isinstance(given, Mapping):
+        return recorded if given is None else given
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "_target_" in chosen or not isinstance(recorded, Mapping):
+        return chosen
+    return {**recorded, **chosen}

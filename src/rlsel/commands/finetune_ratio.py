@@ -1,0 +1,175 @@
+"""`rlsel finetune-ratio`: a saved policy, adapted to another ratio (RL-Selector, section "Transfer fine-tuning")."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from rlsel.budget import kept_count
+from rlsel.commands.coresets import Origin, save_coreset
+from rlsel.commands.datasets import read_dataset
+from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_writable, common_parent
+from rlsel.commands.metrics import MetricsFile
+from rlsel.commands.requests import FinetuneRequest
+from rlsel.commands.settings import are_defaults, selection_settings, settings_hash
+from rlsel.coreset import Coreset
+from rlsel.data.dataset import Dataset
+from rlsel.errors import ConfigurationError
+from rlsel.export import resolve
+from rlsel.models.target import TargetModel
+from rlsel.selectors.base import Recording, Scores
+from rlsel.selectors.policy_learner import PolicyLearner
+from rlsel.selectors.policy_state import StoredPolicy
+from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.checkpoints import load_tensors, save_tensors
+from rlsel.training.evaluation import clean_pass
+from rlsel.training.loop import EpochRecord, Training, build_model
+from rlsel.training.observation import Observer
+from rlsel.training.reporting import Reporter
+
+_CONTINUED_RATE = 0.01
+"""The share of the peak learning rate that a continued target training goes on with: it had come to its end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    selector: RLSelector
+    settings: dict[str, Any]
+    folder: RunFolder
+
+
+def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
+    """Makes the coresets of the new ratios that do not exist yet.
+
+    Returns:
+        The run folder; the deepest folder that holds all of them where there are several.
+
+    Raises:
+        RlselError: for a user's mistake; no folder is left then.
+    """
+    began = time.monotonic()
+    if not isinstance(request.selector, RLSelector):
+        raise ConfigurationError(
+            f"run must be a select run of a policy, got one of selector={request.selector.name}: a score needs no "
+            "fine-tuning, select it at the other ratio"
+        )
+    stored = StoredPolicy.load(request.run)
+    cells = [_cell(request, replace(request.selector, ratio=ratio)) for ratio in request.ratios]
+    paths = [cell.folder.path for cell in cells]
+    missing = [cell for cell in cells if request.options.resume == "never" or not cell.folder.complete]
+    if missing:
+        check_writable(paths[0])
+        dataset = read_dataset(request.settings)
+        Coreset.load(request.run).check(size=len(dataset.train), fingerprint=dataset.fingerprint)
+        for ratio in request.ratios:
+            kept_count(ratio, len(dataset.train))
+        with begun([cell.folder for cell in missing], "finetune-ratio", [cell.settings for cell in missing]):
+            for cell in missing:
+                _finetune(request, cell, stored, dataset, reporter, began=began)
+    return common_parent(paths)
+
+
+def _cell(request: FinetuneRequest, selector: RLSelector) -> _Cell:
+    source = request.settings
+    settings = selection_settings(
+        source, selector=selector, ratio=selector.ratio, export=request.export, features=None
+    ) | {"epochs": request.epochs, "features": request.features, "run": str(request.run.absolute())}
+    digest = settings_hash(settings)
+    plain = are_defaults(
+        [source.dataset, source.variation, source.model, source.training, selector, request.export]
+    ) and (request.epochs, request.features) == (15, "saved")
+    several = request.options.several or len(request.ratios) > 1
+    name = cell_name(selector.ratio, source.seed, None if plain else digest)
+    run_dir = request.options.run_dir
+    if run_dir is None:
+        path = OUTPUTS / "finetune-ratio" / source.dataset.name / selector.name / name
+    else:
+        path = run_dir / selector.name / name if several else run_dir
+    return _Cell(selector=selector, settings=settings, folder=RunFolder(path=path.absolute(), digest=digest))
+
+
+def _finetune(
+    request: FinetuneRequest, cell: _Cell, stored: StoredPolicy, dataset: Dataset, reporter: Reporter, *, began: float
+) -> None:
+    seed = request.settings.seed
+    if request.features == "saved":
+        learner = _learner(cell, dataset, seed, Recording(dataset.train.labels, dataset.num_classes))
+        logits = learner.adapt(stored, request.epochs)
+    else:
+        recording = Recording(dataset.train.labels, dataset.num_classes)
+        learner = _learner(cell, dataset, seed, recording)
+        learner.warm_start(stored)
+        fabric = request.options.device.fabric()
+        model = _continue(request, cell, dataset, [*recording.observers, learner], fabric, reporter)
+        features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
+        logits = learner.finish(features, stored.evidence.behaviour)
+        save_tensors(cell.folder.path / "target.safetensors", model.state_dict())
+    learner.stored().save(cell.folder.path)
+    save_coreset(
+        cell.folder.path,
+        Scores(values=logits, kind="logit", policy=True),
+        dataset=dataset,
+        origin=Origin(
+            selector=cell.selector.name,
+            settings=cell.settings,
+            digest=cell.folder.digest,
+            ratio=cell.selector.ratio,
+            seed=seed,
+            export=resolve(request.export, cell.selector.export),
+            wall_seconds=time.monotonic() - began,
+            parent=request.run.absolute(),
+        ),
+    )
+    cell.folder.set_state("complete")
+
+
+def _learner(cell: _Cell, dataset: Dataset, seed: int, recording: Recording) -> PolicyLearner:
+    return cell.selector.learner(len(dataset.train), seed, recording)
+
+
+def _continue(
+    request: FinetuneRequest,
+    cell: _Cell,
+    dataset: Dataset,
+    observers: Sequence[Observer],
+    fabric: Fabric,
+    reporter: Reporter,
+) -> TargetModel:
+    """Goes on training the run's target model at its final learning rate, watched by the learner."""
+    source = request.settings
+    model = build_model(source.model, dataset, "target", seed=source.seed)
+    model.load_state_dict(load_tensors(request.run / "target.safetensors"))
+    metrics = MetricsFile(cell.folder.path / "metrics.jsonl")
+
+    def write(record: EpochRecord) -> None:
+        row = dict(record.training)
+        for measured in record.observers:
+            row |= measured
+        metrics.append(row)
+
+    return Training(
+        model,
+        dataset,
+        split=dataset.train,
+        settings=replace(
+            source.training,
+            epochs=request.epochs,
+            steps=None,
+            learning_rate=_CONTINUED_RATE * source.training.learning_rate,
+            schedule="constant",
+            warmup=0.0,
+            weighting="none",
+        ),
+        fabric=fabric,
+        seed=source.seed,
+        names=("target", "continued"),
+        reporter=reporter,
+        title=f"target {source.model.name}, continued",
+        observers=observers,
+        on_epoch=write,
+    ).run()

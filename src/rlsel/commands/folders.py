@@ -1,0 +1,125 @@
+"""Run folders: where they lie, what state they are in, and that a refused run leaves none behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rlsel.budget import format_ratio
+from rlsel.errors import RlselError, StorageError
+from rlsel.files import make_folder, write_json, write_text
+
+OUTPUTS = Path("outputs")
+
+
+def cell_name(ratio: float, seed: int, digest: str | None) -> str:
+    """Names a run folder: `ratio-0.70_seed-0`, with the settings hash behind where settings are not the defaults."""
+    return f"ratio-{format_ratio(ratio)}_seed-{seed}" + (f"_{digest}" if digest else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFolder:
+    """One run's folder.
+
+    Attributes:
+        path: Absolute.
+        digest: Hash of the settings that belong in it.
+    """
+
+    path: Path
+    digest: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds the finished result of these very settings."""
+        status = _read_status(self.path)
+        return status.get("state") == "complete" and status.get("settings_hash") == self.digest
+
+    def begin(self, command: str, settings: Mapping[str, Any]) -> None:
+        """Makes the folder and writes the resolved settings.
+
+        Raises:
+            StorageError: if it cannot be written.
+        """
+        import yaml
+
+        make_folder(self.path)
+        write_text(self.path / "config.yaml", yaml.safe_dump({"command": command, **settings}, sort_keys=False))
+        self.set_state("running")
+
+    def set_state(self, state: str, error: str | None = None) -> None:
+        """Writes `status.json`."""
+        write_json(self.path / "status.json", {"state": state, "error": error, "settings_hash": self.digest})
+
+
+@contextmanager
+def begun(folders: list[RunFolder], command: str, settings: list[dict[str, Any]]) -> Iterator[None]:
+    """Begins runs, and cleans up where the block does not end well.
+
+    A user's error removes what was made; any other error marks the runs as failed; an interruption leaves them to be
+    taken up again.
+    """
+    made = [_first_missing(folder.path) for folder in folders]
+    try:
+        for folder, node in zip(folders, settings, strict=True):
+            folder.begin(command, node)
+        yield
+    except RlselError:
+        for path in made:
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
+        raise
+    except Exception as error:
+        for folder in folders:
+            if folder.path.is_dir() and not folder.complete:
+                folder.set_state("failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _first_missing(path: Path) -> Path | None:
+    """Returns the topmost folder on the way to `path` that does not exist yet."""
+    missing = None
+    for candidate in (path, *path.parents):
+        if candidate.exists():
+            break
+        missing = candidate
+    return missing
+
+
+def _read_status(path: Path) -> dict[str, Any]:
+    try:
+        status = json.loads((path / "status.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return status if isinstance(status, dict) else {}
+
+
+def check_writable(path: Path) -> None:
+    """Refuses a place where no folder can be made, before any work is done.
+
+    Raises:
+        StorageError: if a part of the path is a regular file or may not be written to.
+    """
+    import os
+
+    for candidate in (path, *path.parents):
+        if candidate.exists():
+            if not candidate.is_dir():
+                raise StorageError(
+                    f"run_dir must lie below a folder, but {candidate} is a file: choose another run_dir"
+                )
+            if not os.access(candidate, os.W_OK | os.X_OK):
+                raise StorageError(f"run_dir must be writable, but {candidate} is not: choose another run_dir")
+            return
+
+
+def common_parent(paths: list[Path]) -> Path:
+    """Returns the deepest folder that holds all the run folders; a single one itself."""
+    import os
+
+    return paths[0] if len(paths) == 1 else Path(os.path.commonpath(paths))

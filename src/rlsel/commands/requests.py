@@ -1,0 +1,141 @@
+"""What each command is asked to do: plain objects, whoever made them (the command line, a script, a test)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal, Protocol
+
+from rlsel.checks import int_at_least, one_of, positive_int
+from rlsel.data.dataset import Dataset
+from rlsel.data.variation import Variation
+from rlsel.export import ExportSettings
+from rlsel.models.target import ModelSpec
+from rlsel.selectors.base import Selector
+from rlsel.training.devices import DeviceSettings
+from rlsel.training.settings import TrainingSettings
+
+
+class DatasetSource(Protocol):
+    """Where a data set is read from: a frozen dataclass."""
+
+    name: ClassVar[str]
+    """As on the command line and in `conf/dataset/`."""
+
+    def load(self) -> Dataset:
+        """Reads the data set.
+
+        Raises:
+            DataError: if it is missing, damaged or unfit.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What decides a result, the same for every command that trains.
+
+    Attributes:
+        dataset: Where the data set is read from.
+        variation: What is changed in it (sizes, noise, long tail, corruption).
+        model: The architecture that is trained.
+        training: How it is trained.
+        seed: At least 0; drives selection and training through separate streams.
+    """
+
+    dataset: DatasetSource
+    variation: Variation = field(default_factory=Variation)
+    model: ModelSpec
+    training: TrainingSettings
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        int_at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What does not decide a result: where it goes and on what it is computed; no settings hash includes it.
+
+    Attributes:
+        run_dir: The run folder, or the parent of several; None for the place under `outputs`.
+        several: Whether `run_dir` is the parent of several runs even where this request is for one.
+        resume: `auto` takes a complete run as it is; `never` runs it again.
+        jobs: How many processes share the work.
+        device: The hardware.
+    """
+
+    run_dir: Path | None = None
+    several: bool = False
+    resume: Literal["auto", "never"] = "auto"
+    jobs: int = 1
+    device: DeviceSettings = field(default_factory=DeviceSettings)
+
+    def __post_init__(self) -> None:
+        one_of("resume", self.resume, ("auto", "never"))
+        positive_int("jobs", self.jobs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectRequest:
+    """`rlsel select`: every selector at every ratio, from one target training.
+
+    Attributes:
+        settings: Data, model and training.
+        selectors: The methods, each once.
+        ratios: Keep ratios in (0, 1].
+        export: How scores become sets, over the selectors' own defaults.
+        features: An `.npy` or `.safetensors` file of (N, D) features that replace the target model's.
+        options: Where and on what.
+    """
+
+    settings: RunSettings
+    selectors: tuple[Selector, ...]
+    ratios: tuple[float, ...]
+    export: ExportSettings = field(default_factory=ExportSettings)
+    features: Path | None = None
+    options: RunOptions = field(default_factory=RunOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRequest:
+    """`rlsel finetune-ratio`: a saved policy, adapted to another ratio.
+
+    Attributes:
+        run: The folder of a complete `select` run of a policy.
+        settings: As recorded in that run.
+        selector: As recorded in that run.
+        ratios: The new keep ratios.
+        epochs: Passes of fine-tuning (15 in the paper).
+        features: `saved` uses the features that the run stored; `continued` goes on training its target model.
+        export: As recorded in that run, unless given.
+        options: Where and on what.
+    """
+
+    run: Path
+    settings: RunSettings
+    selector: Selector
+    ratios: tuple[float, ...]
+    epochs: int = 15
+    features: Literal["saved", "continued"] = "saved"
+    export: ExportSettings = field(default_factory=ExportSettings)
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        positive_int("epochs", self.epochs)
+        one_of("features", self.features, ("saved", "continued"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOnSubsetRequest:
+    """`rlsel train-on-subset`: any model, trained on a coreset and measured on the test split.
+
+    Attributes:
+        coreset: A run folder, an `indices.npy`, or None for the full training split.
+        settings: Data, model and training.
+        options: Where and on what.
+    """
+
+    coreset: Path | None
+    settings: RunSettings
+    options: RunOptions = field(default_factory=RunOptions)

@@ -1,0 +1,102 @@
+"""The settings of a result as plain data: written to `config.yaml`, hashed, and compared with the defaults.
+
+The layout is that of the composed configuration, so that a recorded run can be taken up by the command line again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rlsel.commands.requests import RunSettings
+from rlsel.export import ExportSettings
+from rlsel.selectors.base import Selector
+
+_SHARED_PARTS = ("policy", "reward", "cover")
+"""Parts of a selector that are groups of their own in the configuration."""
+
+_HASH_DIGITS = 8
+
+
+def plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    """Turns settings into JSON values; a dataclass becomes its fields and, as `_target_`, its class."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        return {"_target_": f"{type(value).__module__}.{type(value).__qualname__}", **fields}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return value
+
+
+def run_settings(settings: RunSettings) -> dict[str, Any]:
+    """Returns the nodes `dataset`, `model`, `training` and the `seed`."""
+    training = plain(settings.training)
+    variation = plain(settings.variation)
+    return {
+        "dataset": plain(settings.dataset) | _without_target(variation),
+        "model": plain(settings.model),
+        "training": _without_target(training),
+        "seed": settings.seed,
+    }
+
+
+def selection_settings(
+    settings: RunSettings,
+    *,
+    selector: Selector,
+    ratio: float,
+    export: ExportSettings,
+    features: Path | None,
+) -> dict[str, Any]:
+    """Returns all that decides a coreset."""
+    method = plain(selector)
+    method.pop("ratio", None)
+    shared = {name: method.pop(name) for name in _SHARED_PARTS if name in method}
+    if "cover" in shared:
+        shared["cover"] = _without_target(shared["cover"])
+    return {
+        **run_settings(settings),
+        "selector": method,
+        **shared,
+        "export": _without_target(plain(export)),
+        "ratio": ratio,
+        "features": plain(features),
+    }
+
+
+def settings_hash(settings: Mapping[str, Any]) -> str:
+    """Returns 8 hexadecimal digits that change with any setting."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
+
+
+def are_defaults(parts: Iterable[object]) -> bool:
+    """Returns whether every field of every part, to any depth, has its default; a field without one has not."""
+    return all(_is_default(part) for part in parts)
+
+
+def _is_default(part: object) -> bool:
+    if not dataclasses.is_dataclass(part) or isinstance(part, type):
+        return True
+    for item in dataclasses.fields(part):
+        value = getattr(part, item.name)
+        if item.name == "ratio":
+            continue  # stands in the folder's name
+        if item.default_factory is not dataclasses.MISSING:
+            if value != item.default_factory():
+                return False
+        elif item.default is dataclasses.MISSING or value != item.default:
+            return False
+    return True
+
+
+def _without_target(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key != "_target_"}

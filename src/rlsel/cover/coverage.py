@@ -1,0 +1,137 @@
+"""The ε-sample cover (RL-Selector, section "ε-sample cover").
+
+A sample x_i is ε-covered by x_j if both have the same class and their features are at most ε apart. The coverage of a
+sample is E_c(x_ki) = Σ_j D_kij, the sum of its distances D to the samples of its class k: a small E_c means that many
+samples are near, so that the sample is redundant.
+
+    paper        here
+    x̃_i          features[i], a penultimate feature of the target model
+    D_kij        `pairwise_distances` within a class
+    E_c          `coverage`
+    ε            the argument `epsilon` of `cover_counts`; E_c itself needs none
+
+Everything is computed in tiles of bounded size: no array grows with the square of a class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+_TILE_ELEMENTS = 4_000_000  # of one block of distances: 16 MB
+
+
+def pairwise_distances(rows: Tensor, columns: Tensor, distance: Literal["euclidean", "cosine"] = "euclidean") -> Tensor:
+    """Returns the (R, S) distances between (R, D) and (S, D) features.
+
+    Args:
+        rows: (R, D) features.
+        columns: (S, D) features.
+        distance: `euclidean`, or `cosine` for one minus the cosine similarity (in [0, 2]; a zero vector is at
+            distance one from everything).
+    """
+    if distance == "cosine":
+        unit_rows, unit_columns = torch.nn.functional.normalize(rows), torch.nn.functional.normalize(columns)
+        return (1 - unit_rows @ unit_columns.T).clamp_min_(0)
+    # squares through a matrix product, exact to about 1e-3 of the feature scale for near duplicates in float32
+    return torch.cdist(rows, columns, compute_mode="use_mm_for_euclid_dist")
+
+
+def class_members(labels: Tensor, num_classes: int) -> list[Tensor]:
+    """Returns, for each class, the ascending positions of its samples."""
+    order = torch.argsort(labels, stable=True)
+    return list(torch.split(order, torch.bincount(labels, minlength=num_classes).tolist()))
+
+
+def coverage(
+    features: Tensor,
+    labels: Tensor,
+    *,
+    num_classes: int,
+    distance: Literal["euclidean", "cosine"] = "euclidean",
+    reduction: Literal["mean", "sum"] = "mean",
+) -> Tensor:
+    """Computes E_c, the coverage of every sample by its class.
+
+    Args:
+        features: (N, D).
+        labels: (N,) int64 in [0, `num_classes`).
+        num_classes: C.
+        distance: See `pairwise_distances`.
+        reduction: `sum` over the class as in the paper, or `mean` over the other samples of the class.
+
+    Returns:
+        (N,) float32 on the device of the features; 0 for the only sample of a class.
+    """
+    result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
+    for members in class_members(labels, num_classes):
+        members = members.to(features.device)
+        for tile, distances in _distance_tiles(features[members], distance):
+            result[members[tile]] = distances.sum(dim=1)
+        if reduction == "mean" and len(members) > 1:
+            result[members] /= len(members) - 1
+    return result
+
+
+def cover_counts(
+    features: Tensor,
+    labels: Tensor,
+    epsilon: float,
+    *,
+    num_classes: int,
+    distance: Literal["euclidean", "cosine"] = "euclidean",
+) -> Tensor:
+    """Counts by how many other samples of its class each sample is ε-covered.
+
+    Args:
+        features: (N, D).
+        labels: (N,) int64 in [0, `num_classes`).
+        epsilon: The largest distance at which one sample covers another; at least 0.
+        num_classes: C.
+        distance: See `pairwise_distances`.
+
+    Returns:
+        (N,) int64.
+    """
+    result = torch.zeros(len(features), dtype=torch.int64, device=features.device)
+    for members in class_members(labels, num_classes):
+        members = members.to(features.device)
+        for tile, distances in _distance_tiles(features[members], distance):
+            result[members[tile]] = (distances <= epsilon).sum(dim=1)
+    return result - 1 if epsilon >= 0 else result
+
+
+def _distance_tiles(features: Tensor, distance: Literal["euclidean", "cosine"]) -> Iterator[tuple[slice, Tensor]]:
+    """Yields row slices of the distance matrix of one class, with an exact zero between a sample and itself."""
+    size = len(features)
+    rows = max(1, _TILE_ELEMENTS // max(1, size))
+    for start in range(0, size, rows):
+        tile = slice(start, min(start + rows, size))
+        distances = pairwise_distances(features[tile], features, distance)
+        own = torch.arange(tile.stop - tile.start, device=features.device)
+        distances[own, own + start] = 0.0
+        yield tile, distances
+
+
+def standardise_within_classes(values: Tensor, labels: Tensor, *, num_classes: int) -> Tensor:
+    """Subtracts the mean and divides by the standard deviation of each sample's class.
+
+    This takes the spread of the classes out of E_c, so that no class is dropped as a whole.
+
+    Args:
+        values: (N,).
+        labels: (N,) int64 in [0, `num_classes`).
+        num_classes: C.
+
+    Returns:
+        (N,) of the values' dtype; 0 where a class has no spread.
+    """
+    counts = torch.bincount(labels, minlength=num_classes).clamp_min(1).to(values.dtype)
+    zeros = torch.zeros(num_classes, dtype=values.dtype, device=values.device)
+    centred = values - (zeros.index_add(0, labels, values) / counts)[labels]
+    deviation = (zeros.index_add(0, labels, centred**2) / counts).sqrt()[labels]
+    floor = 1e-6 * values.abs().max().clamp_min(1e-12)
+    return torch.where(deviation > floor, centred / deviation.clamp_min(floor), 0.0)

@@ -1,0 +1,238 @@
+"""Images that stay in their files and are decoded by worker processes when a batch needs them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import sys
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from rlsel.data.dataset import MemoryImages
+from rlsel.data.locations import one_line
+from rlsel.errors import DataError
+
+# What Pillow's decoders are known to raise for a damaged file.
+_DECODING_ERRORS = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_BLOCK = 64
+"""Files that a thread takes at a time."""
+
+
+class Headers(NamedTuple):
+    """What is known of N files without decoding them.
+
+    Attributes:
+        sides: (N, 2) int64 height and width.
+        file_bytes: (N,) int64 sizes of the files.
+    """
+
+    sides: NDArray[np.int64]
+    file_bytes: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileImages:
+    """Images in files.
+
+    Attributes:
+        root: The folder that the paths are relative to.
+        paths: Each image's file.
+        file_bytes: (N,) int64 sizes of the files.
+        size: (H, W) that every image is brought to: scaled so that it just covers this, then cropped in the middle.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    file_bytes: NDArray[np.int64]
+    size: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return 3, *self.size
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def batches(self, index_batches: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yields the (B, 3, H, W) uint8 images of each (B,) batch of positions, decoded ahead by worker processes.
+
+        Raises:
+            DataError: if a file cannot be decoded.
+        """
+        with warnings.catch_warnings():
+            # Python 3.12 warns of every fork; the workers only decode, and take no lock of another thread.
+            warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
+            parts = iter(self._loader(index_batches))
+        for part in parts:
+            if isinstance(part, str):
+                raise DataError(part)
+            yield part.permute(0, 3, 1, 2)
+
+    def subset(self, indices: Tensor) -> FileImages:
+        return FileImages(
+            root=self.root,
+            paths=tuple(self.paths[i] for i in indices.tolist()),
+            file_bytes=self.file_bytes[indices.numpy()],
+            size=self.size,
+        )
+
+    def digest(self) -> bytes:
+        digest = hashlib.sha256()
+        for path, size in zip(self.paths, self.file_bytes.tolist(), strict=True):
+            digest.update(os.fsencode(path) + f"\0{size}\n".encode())
+        return digest.digest()
+
+    def in_memory(self) -> MemoryImages:
+        """Decodes every file at once.
+
+        Raises:
+            DataError: for the first file that cannot be decoded.
+        """
+        height, width = self.size
+        pixels = np.empty((len(self), height, width, 3), np.uint8)
+
+        def decode_block(block: range) -> None:
+            for i in block:
+                pixels[i] = decode(self.root / self.paths[i], self.size)
+
+        _in_threads(decode_block, len(self))
+        return MemoryImages(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+
+    def _loader(self, index_batches: Sequence[Tensor]) -> DataLoader[Tensor | str]:
+        workers = min(4, _cores(), len(index_batches))
+        return DataLoader(
+            _BatchDecoder(self),  # type: ignore[arg-type]
+            batch_size=None,
+            sampler=[batch.numpy() for batch in index_batches],
+            num_workers=workers if len(index_batches) > 1 else 0,
+            worker_init_fn=_silence_warnings,
+            multiprocessing_context="fork" if workers and len(index_batches) > 1 and sys.platform == "linux" else None,
+            # The loader draws a seed for its workers; without a generator of its own it would take it from torch's
+            # global one and so shift what the model draws.
+            generator=torch.Generator(),
+        )
+
+
+@dataclass(frozen=True)
+class _BatchDecoder:
+    """What a worker process runs; an error travels as its message, since an exception would arrive as a traceback."""
+
+    images: FileImages
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, indices: NDArray[np.int64]) -> Tensor | str:
+        height, width = self.images.size
+        pixels = torch.empty(len(indices), height, width, 3, dtype=torch.uint8)
+        try:
+            for row, i in zip(pixels.numpy(), indices.tolist(), strict=True):
+                row[...] = decode(self.images.root / self.images.paths[i], self.images.size)
+        except DataError as error:
+            return str(error)
+        return pixels
+
+
+def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decodes an image to RGB, scales it until it just covers `size`, and crops the middle.
+
+    Args:
+        path: An image file in any form that Pillow reads.
+        size: (H, W); an image of this size is left as it is.
+
+    Returns:
+        (H, W, 3).
+
+    Raises:
+        DataError: if the file is missing or damaged.
+    """
+    height, width = size
+    try:
+        with Image.open(path) as file:
+            # JPEG files of at least four times the size are decoded at a half, a quarter or an eighth.
+            file.draft(None, (2 * width, 2 * height))
+            image = file.convert("RGB")
+    except _DECODING_ERRORS as error:
+        raise _unreadable(path, error) from error
+    if image.size != (width, height):
+        scale = min(image.width / width, image.height / height)
+        left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
+        box = (left, top, left + scale * width, top + scale * height)
+        image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(image)
+
+
+def read_headers(root: Path, paths: Sequence[str]) -> Headers:
+    """Opens every file and reads its header, which finds what is no image without the cost of decoding.
+
+    Args:
+        root: The folder that the paths are relative to.
+        paths: N files.
+
+    Raises:
+        DataError: for the first file that is no image.
+    """
+    headers = np.empty((len(paths), 3), np.int64)
+
+    def read_block(block: range) -> None:
+        for i in block:
+            headers[i] = _read_header(root / paths[i])
+
+    _in_threads(read_block, len(paths))
+    return Headers(headers[:, :2], headers[:, 2])
+
+
+def _read_header(path: Path) -> tuple[int, int, int]:
+    try:
+        with path.open("rb") as file, Image.open(file) as image:
+            return image.height, image.width, os.fstat(file.fileno()).st_size
+    except _DECODING_ERRORS as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)
+    return DataError(f"{path} cannot be read as an image ({reason}): replace the file or remove it")
+
+
+def _in_threads(work: Callable[[range], None], count: int) -> None:
+    """Runs `work` on blocks of positions in threads; of several errors, that of the first block is raised."""
+    blocks = [range(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK)]
+    with warnings.catch_warnings(), ThreadPoolExecutor(_cores()) as pool:
+        # Pillow warns of odd metadata in files that it decodes well.
+        warnings.simplefilter("ignore")
+        for _ in pool.map(work, blocks):
+            pass
+
+
+def _cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _silence_warnings(worker: int) -> None:  # noqa: ARG001
+    warnings.simplefilter("ignore")

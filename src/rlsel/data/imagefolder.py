@@ -1,0 +1,140 @@
+"""A user's own images, one folder for each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlsel.checks import one_of, positive_int
+from rlsel.data.augmentation import Augmentation
+from rlsel.data.class_folders import Listing, class_folders, list_images
+from rlsel.data.classes import divide, require_two_samples
+from rlsel.data.dataset import Dataset
+from rlsel.data.files import FileImages, read_headers
+from rlsel.data.imagenet import stored_side
+from rlsel.data.locations import check_location, existing_folder
+from rlsel.data.statistics import channel_statistics
+from rlsel.errors import DataError
+
+MEMORY_LIMIT = 2**30
+"""Bytes of decoded images up to which a data set is held in memory."""
+
+LARGEST_SIDE = 224
+"""Side in pixels above which images are made smaller, unless the user says otherwise."""
+
+_STATISTICS_SAMPLE = 2048
+
+
+class Geometry(NamedTuple):
+    """How images of many sizes become images of one.
+
+    Attributes:
+        size: (H, W) in which they are kept.
+        crop: Side of what the model sees of them; None for all.
+        padding: Of the random crop in training, where `crop` is None.
+    """
+
+    size: tuple[int, int]
+    crop: int | None
+    padding: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder:
+    """Class folders in `root/train` and, where they are there, `root/test` or `root/val`; or right in `root`.
+
+    Without a test split, a stratified fifth of the images becomes it. A folder `test` or `val` counts only if it has
+    a class folder of the training split. The order of classes and files is that of torchvision's `ImageFolder`.
+
+    Attributes:
+        root: The folder.
+        image_size: Side of the square that the model sees; None keeps images that all have one size, up to 224
+            pixels, as they are, and otherwise takes the median shorter side, up to 224 pixels.
+        storage: `memory`, `files` (decoded by worker processes when needed), or `auto`: in memory up to 1 GiB.
+    """
+
+    name: ClassVar[str] = "imagefolder"
+
+    root: Path | None = None
+    image_size: int | None = None
+    storage: Literal["auto", "memory", "files"] = "auto"
+
+    def __post_init__(self) -> None:
+        check_location("dataset.root", self.root)
+        if self.image_size is not None:
+            positive_int("dataset.image_size", self.image_size)
+        one_of("dataset.storage", self.storage, ("auto", "memory", "files"))
+
+    def load(self) -> Dataset:
+        """Reads the header of every file, and decodes every file where they are held in memory.
+
+        Raises:
+            DataError: if the folder is not there, has no class folders, a class has fewer than two images, or a file
+                cannot be read.
+        """
+        if self.root is None:
+            raise DataError("imagefolder: dataset.root must name a folder, got nothing: give dataset.root=<folder>")
+        root = existing_folder(self.root, self.name)
+        classes, train, test = self._list(root)
+        headers = [read_headers(root, part.paths) for part in (train, test)]
+        geometry = choose_geometry(headers[0].sides, self.image_size)
+        stores = [
+            part.files(header.file_bytes, geometry.size) for part, header in zip((train, test), headers, strict=True)
+        ]
+        images = [store.in_memory() for store in stores] if self._fits(stores) else stores
+        mean, std = channel_statistics(images[0], at_most=_STATISTICS_SAMPLE)
+        return Dataset(
+            name=self.name,
+            train=train.split(images[0]),
+            test=test.split(images[1]),
+            class_names=classes,
+            mean=mean,
+            std=std,
+            augmentation=Augmentation(crop_padding=geometry.padding, crop=geometry.crop, flip=True),
+            crop=geometry.crop,
+        )
+
+    def _list(self, root: Path) -> tuple[tuple[str, ...], Listing, Listing]:
+        train_classes = class_folders(root / "train")
+        folder, classes = ("train", train_classes) if train_classes else (".", class_folders(root))
+        if not classes:
+            raise DataError(
+                f"imagefolder: {root} must have a folder of images for each class, got none: "
+                "sort the images into <class>/ or train/<class>/"
+            )
+        train = list_images(root, folder, classes, dataset=self.name)
+        require_two_samples(self.name, train.labels, classes)
+        for part in ("test", "val") if train_classes else ():
+            if set(class_folders(root / part)) & set(classes):
+                return classes, train, list_images(root, part, classes, dataset=self.name)
+        division = divide(self.name, train.labels, classes)
+        return classes, train.at(division.train), train.at(division.test)
+
+    def _fits(self, stores: list[FileImages]) -> bool:
+        needed = sum(len(store) * int(np.prod(store.shape)) for store in stores)
+        return self.storage == "memory" or (self.storage == "auto" and needed <= MEMORY_LIMIT)
+
+
+def choose_geometry(sides: NDArray[np.int64], image_size: int | None) -> Geometry:
+    """Decides in which size images are kept and what the model sees of them.
+
+    Images that are larger than needed are kept a seventh larger than the model sees them, and cropped; others are
+    padded for the random crop.
+
+    Args:
+        sides: (N, 2) heights and widths of the training images.
+        image_size: As the user gave it.
+    """
+    height, width = (int(side) for side in sides[0])
+    if image_size is None and (sides == sides[0]).all() and max(height, width) <= LARGEST_SIDE:
+        return Geometry((height, width), None, min(height, width) // 8)
+    shorter = int(np.median(sides.min(axis=1)))
+    side = image_size if image_size is not None else min(shorter, LARGEST_SIDE)
+    larger = stored_side(side)
+    if shorter >= larger:
+        return Geometry((larger, larger), side, 0)
+    return Geometry((side, side), None, side // 8)

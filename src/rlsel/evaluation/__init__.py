@@ -1,0 +1,1 @@
+"""What a coreset is worth: trainings on it, their statistics, robustness."""

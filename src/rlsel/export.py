@@ -1,0 +1,301 @@
+"""From scores to a set: the one place that decides which samples a ratio keeps, for every method.
+
+All that is random here is one number for each sample, drawn from a named stream that does not depend on the ratio:
+`topk` and `sample` therefore give nested sets over the ratios of the same scores. NumPy only, so that a stored coreset
+can be cut to another ratio without torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlsel.budget import class_budgets, kept_count
+from rlsel.checks import number_between, one_of, refuse
+from rlsel.errors import ConfigurationError
+from rlsel.randomness import numpy_generator
+
+Mode = Literal["topk", "sample", "stratified", "threshold"]
+ClassBalance = Literal["none", "proportional"]
+
+STRATA = 50
+"""Parts of equal width that CCS cuts the range of the score into (Zheng et al. 2023)."""
+
+Setting = TypeVar("Setting")
+
+_MODES = ("topk", "sample", "stratified", "threshold")
+_BALANCES = ("none", "proportional")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """How scores become a set; None leaves it to the selector.
+
+    Attributes:
+        mode: `topk` keeps the highest; `sample` draws without replacement, with probability proportional to
+            exp(score / temperature); `stratified` draws evenly over strata of the score (CCS, Zheng et al. 2023,
+            Algorithm 1); `threshold` keeps what a policy gives more than one half, whatever the size.
+        temperature: Of `sample`; on standardised scores, or on the logits of a policy.
+        class_balance: `proportional` gives each class its share of the budget; `none` does not look at classes.
+        trim_hardest: Share of the samples that is left out first, the hardest ones; fewer where the ratio needs them.
+    """
+
+    mode: Mode | None = None
+    temperature: float | None = None
+    class_balance: ClassBalance | None = None
+    trim_hardest: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode is not None:
+            one_of("export.mode", self.mode, _MODES)
+        if self.temperature is not None:
+            number_between("export.temperature", self.temperature, 0, low_open=True)
+        if self.class_balance is not None:
+            one_of("export.class_balance", self.class_balance, _BALANCES)
+        if self.trim_hardest is not None:
+            number_between("export.trim_hardest", self.trim_hardest, 0, 1, high_open=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedExport:
+    """`ExportSettings` with nothing left open."""
+
+    mode: Mode = "topk"
+    temperature: float = 1.0
+    class_balance: ClassBalance = "none"
+    trim_hardest: float = 0.0
+
+    def __post_init__(self) -> None:
+        one_of("export.mode", self.mode, _MODES)
+        number_between("export.temperature", self.temperature, 0, low_open=True)
+        one_of("export.class_balance", self.class_balance, _BALANCES)
+        number_between("export.trim_hardest", self.trim_hardest, 0, 1, high_open=True)
+        if self.mode == "threshold" and self.class_balance != "none":
+            raise refuse(
+                "export.class_balance",
+                "none with export.mode=threshold",
+                self.class_balance,
+                "the threshold alone decides how many are kept; use export.mode=topk for a balanced set",
+            )
+
+
+def resolve(user: ExportSettings, default: ExportSettings) -> ResolvedExport:
+    """Takes what the user set, else the selector's default, else top-k without balance and trimming.
+
+    Raises:
+        ConfigurationError: if the result contradicts itself.
+    """
+    fallback = ResolvedExport()
+    # a class that only the selector's default balances does not stand against a threshold that the user asked for
+    mode = _first(user.mode, default.mode, fallback.mode)
+    unasked_balance = fallback.class_balance if mode == "threshold" else default.class_balance
+    return ResolvedExport(
+        mode=mode,
+        temperature=_first(user.temperature, default.temperature, fallback.temperature),
+        class_balance=_first(user.class_balance, unasked_balance, fallback.class_balance),
+        trim_hardest=_first(user.trim_hardest, default.trim_hardest, fallback.trim_hardest),
+    )
+
+
+def _first(user: Setting | None, default: Setting | None, fallback: Setting) -> Setting:
+    return user if user is not None else default if default is not None else fallback
+
+
+def refuse_threshold_of_a_score(settings: ResolvedExport, *, policy: bool) -> None:
+    """Refuses `export.mode=threshold` for a method that is no policy; can be asked before anything is computed.
+
+    Raises:
+        ConfigurationError: in that case.
+    """
+    if settings.mode == "threshold" and not policy:
+        raise refuse(
+            "export.mode",
+            "topk, sample or stratified for this selector",
+            settings.mode,
+            "only a policy has keep probabilities to compare with one half",
+        )
+
+
+def choose(
+    values: NDArray[np.float32],
+    *,
+    kind: Literal["score", "logit"],
+    ratio: float,
+    settings: ResolvedExport,
+    labels: NDArray[np.int64],
+    hardness: NDArray[np.float32] | None,
+    seed: int,
+    policy: bool,
+) -> NDArray[np.int64]:
+    """Chooses the samples that a ratio keeps.
+
+    Args:
+        values: (N,) finite scores, high = keep.
+        kind: `score` is standardised before sampling, `logit` is taken as it is.
+        ratio: In (0, 1]; one keeps everything.
+        settings: How.
+        labels: (N,) classes, for the class balance.
+        hardness: (N,) high = hard, for the trimming; None where a high score means hard.
+        seed: The run's seed.
+        policy: Whether the values are the keep logits of a policy.
+
+    Returns:
+        (K,) ascending positions; K = `kept_count(ratio, N)` except for `threshold`.
+
+    Raises:
+        ConfigurationError: for a threshold of something that is no policy, or that keeps nothing, and for a ratio
+            that keeps nothing.
+    """
+    refuse_threshold_of_a_score(settings, policy=policy)
+    size = len(values)
+    budget = kept_count(ratio, size)
+    if budget == size:
+        return np.arange(size, dtype=np.int64)
+    trimming = _Trimming.of(values if hardness is None else hardness, share=settings.trim_hardest, seed=seed)
+    if settings.mode == "threshold":
+        return _above_threshold(values, trimming)
+    pick = _picker(values, kind=kind, settings=settings, seed=seed)
+    chosen = [pick(trimming.remaining(members, count), count) for members, count in _groups(labels, budget, settings)]
+    return np.sort(np.concatenate(chosen))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trimming:
+    """The hardest samples, which are left out first.
+
+    Attributes:
+        rank: (N,) position in the order from the hardest to the easiest.
+        count: How many of the hardest are left out.
+    """
+
+    rank: NDArray[np.int64]
+    count: int
+
+    @classmethod
+    def of(cls, hardness: NDArray[np.float32], *, share: float, seed: int) -> _Trimming:
+        size = len(hardness)
+        rank = np.arange(size)
+        if share:
+            rank = np.empty(size, dtype=np.int64)
+            rank[_from_the_highest(hardness, _shuffled(size, seed, "trim"))] = np.arange(size)
+        return cls(rank=rank, count=math.floor(share * size + 0.5))
+
+    def remaining(self, members: NDArray[np.int64], least: int) -> NDArray[np.int64]:
+        """Returns the members that are not left out, and of the others the easiest where fewer than `least` remain."""
+        if self.count == 0:
+            return members
+        remaining = members[self.rank[members] >= self.count]
+        if len(remaining) >= least:
+            return remaining
+        return members[np.argsort(-self.rank[members])[:least]]
+
+
+Pick = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
+"""Takes so many of the positions in a pool that has at least as many."""
+
+
+def _picker(
+    values: NDArray[np.float32], *, kind: Literal["score", "logit"], settings: ResolvedExport, seed: int
+) -> Pick:
+    size = len(values)
+    if settings.mode == "stratified":
+        keys = _shuffled(size, seed, "strata")
+        return lambda pool, count: _pick_from_strata(pool, values, keys, count=count)
+    preference = values.astype(np.float64)
+    ties = _shuffled(size, seed, "ties")
+    if settings.mode == "sample":
+        preference = _tilt(preference, kind=kind, temperature=settings.temperature)
+        preference += numpy_generator(seed, "export", "gumbel").gumbel(size=size)
+    return lambda pool, count: pool[_from_the_highest(preference[pool], ties[pool])[:count]]
+
+
+def _tilt(values: NDArray[np.float64], *, kind: Literal["score", "logit"], temperature: float) -> NDArray[np.float64]:
+    """Returns (N,) logarithms of the weights that samples are drawn with."""
+    if kind == "logit":
+        return values / temperature
+    # equal scores have no deviation, and no preference
+    scale = (float(values.std()) or 1.0) * temperature
+    standardised: NDArray[np.float64] = (values - values.mean()) / scale
+    return standardised
+
+
+def _groups(
+    labels: NDArray[np.int64], budget: int, settings: ResolvedExport
+) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Yields the positions that share a budget, and the budget: all of them, or each class."""
+    if settings.class_balance == "none":
+        yield np.arange(len(labels)), budget
+        return
+    sizes = np.bincount(labels).astype(np.int64)
+    by_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
+    for members, count in zip(by_class, class_budgets(budget, sizes), strict=True):
+        yield members, int(count)
+
+
+def _pick_from_strata(
+    pool: NDArray[np.int64], values: NDArray[np.float32], keys: NDArray[np.int64], *, count: int
+) -> NDArray[np.int64]:
+    """Draws evenly over equal-width strata of the pool's own range (CCS, Zheng et al. 2023, Algorithm 1)."""
+    stratum = strata(values[pool])
+    order = np.lexsort((keys[pool], stratum))
+    sizes = np.bincount(stratum, minlength=STRATA)
+    position = np.arange(len(pool)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return pool[order[position < np.repeat(strata_budgets(count, sizes), sizes)]]
+
+
+def strata(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Cuts the range of (n,) scores into `STRATA` parts of equal width; returns the (n,) part of each score."""
+    if len(values) == 0:
+        return np.zeros(0, dtype=np.int64)
+    exact = values.astype(np.float64)
+    low, high = float(exact.min()), float(exact.max())
+    if low == high:
+        return np.zeros(len(values), dtype=np.int64)
+    part: NDArray[np.float64] = (exact - low) / (high - low) * STRATA
+    return np.minimum(part.astype(np.int64), STRATA - 1)
+
+
+def strata_budgets(total: int, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Spreads a budget evenly over strata; what a small one cannot use goes to the larger ones.
+
+    From the smallest to the largest, a stratum gets an equal part of what is left, or all it has (CCS, Algorithm 1).
+    The rounding down of a part is handed on with the rest, so the largest one takes up all remainders.
+
+    Args:
+        total: At most `sizes.sum()`.
+        sizes: (B,) samples in each stratum.
+
+    Returns:
+        (B,) budgets; sums to `total`, never above `sizes`.
+    """
+    budgets = np.zeros_like(sizes)
+    remaining = total
+    for position, stratum in enumerate(np.argsort(sizes, kind="stable")):
+        budgets[stratum] = min(int(sizes[stratum]), remaining // (len(sizes) - position))
+        remaining -= int(budgets[stratum])
+    return budgets
+
+
+def _above_threshold(logits: NDArray[np.float32], trimming: _Trimming) -> NDArray[np.int64]:
+    kept = np.flatnonzero((logits > 0) & (trimming.rank >= trimming.count))
+    if len(kept) == 0:
+        raise ConfigurationError(
+            "export.mode=threshold must keep at least one sample, got a policy that gives none more than one half: "
+            "use export.mode=topk or sample"
+        )
+    return kept.astype(np.int64)
+
+
+def _shuffled(size: int, seed: int, purpose: str) -> NDArray[np.int64]:
+    """Returns a random rank for each of `size` samples, the same for every ratio."""
+    return numpy_generator(seed, "export", purpose).permutation(size)
+
+
+def _from_the_highest(values: NDArray[np.floating], ties: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the positions from the highest value to the lowest, equal values in the order of `ties`."""
+    return np.lexsort((ties, -values))

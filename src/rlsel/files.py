@@ -1,0 +1,98 @@
+"""Writing files so that a reader, or a run killed at any moment, never sees half of one, and reading them back."""
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlsel.errors import StorageError
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file under a temporary name, flushes it to disk and moves it into place.
+
+    Args:
+        path: The final path; its folder must exist.
+        write: Receives the open binary file; what it returns is not looked at.
+
+    Raises:
+        StorageError: if the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(f"cannot write {path}: {reason}: free space or choose another run_dir") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file atomically."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - JSON
+    """Writes an indented JSON file atomically."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Writes an `.npy` file atomically, without pickle."""
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Reads an `.npy` file, without pickle.
+
+    Raises:
+        OSError: if it cannot be opened.
+        ValueError: if it is not exactly one `.npy` array of numbers.
+    """
+    with path.open("rb") as file:
+        try:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        except (ValueError, MemoryError, OverflowError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{path.name} is no complete .npy file: {reason}") from error
+        if file.read(1):
+            raise ValueError(f"{path.name} goes on after the end of its array")
+    return array
+
+
+def make_folder(path: Path) -> Path:
+    """Makes a folder and its parents.
+
+    Raises:
+        StorageError: if that is not possible, for example below a regular file.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(f"cannot make the folder {path}: {reason}: choose another run_dir") from error
+    return path
+
+
+def remove_file(path: Path) -> None:
+    """Removes a file if it exists.
+
+    Raises:
+        StorageError: if it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise StorageError(f"cannot remove {path}: {reason}: choose another run_dir") from error

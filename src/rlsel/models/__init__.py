@@ -1,0 +1,1 @@
+"""Target models: images to logits and penultimate features."""

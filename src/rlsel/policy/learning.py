@@ -1,0 +1,216 @@
+"""How a policy learns which samples to keep: acting, being rewarded, updating, and moving the price on keeping.
+
+A `PolicySession` knows N samples by position, and neither images nor epochs. It keeps a memory of the newest keep
+probability of each sample; the share of that memory above one half is what the ratio is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rlsel.policy.mdp import Decision, Experience, Policy
+from rlsel.policy.rewards import Account, Reward
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningSettings:
+    """How a policy is fed.
+
+    Attributes:
+        rollout: Samples that are decided on between two updates.
+        price_rate: How far the price moves in an update for each unit of (share kept − ratio).
+    """
+
+    rollout: int
+    price_rate: float
+
+
+class Meter:
+    """Means of what was measured since the last reading."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, **values: float) -> None:
+        """Takes one measurement of each named value."""
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def read(self) -> dict[str, float]:
+        """Returns the mean of each value and starts anew."""
+        means = {name: total / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return means
+
+
+class PolicySession:
+    """A policy that is learning on N samples.
+
+    Attributes:
+        policy: What learns.
+        price: The price on keeping; stays 0 for a reward that has none.
+        merit: (N,) what keeping each sample is worth now.
+        keep_probability: (N,) memory of the newest keep probability of each sample, one half at first.
+        actions: (N,) memory of the newest action, 1 at first.
+        meter: Rewards, losses and entropy since it was last read.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        reward: Reward,
+        *,
+        size: int,
+        ratio: float,
+        settings: LearningSettings,
+        generator: torch.Generator,
+        device: torch.device,
+    ) -> None:
+        self.policy = policy
+        self._reward, self._ratio, self._settings, self._generator = reward, ratio, settings, generator
+        self.price = 0.0
+        self.merit = torch.zeros(size, device=device)
+        self.keep_probability = torch.full((size,), 0.5, device=device)
+        self.actions = torch.ones(size, device=device)
+        self.meter = Meter()
+        self._pending: list[Experience] = []
+
+    @property
+    def share(self) -> float:
+        """Share of the remembered keep probabilities above one half."""
+        return float((self.keep_probability > 0.5).float().mean())
+
+    def decide(self, states: Tensor, indices: Tensor) -> Tensor:
+        """Acts on a batch, books the rewards, and learns whenever a rollout is full.
+
+        Args:
+            states: (B, D) of the samples.
+            indices: (B,) their positions.
+
+        Returns:
+            (B,) actions in [0, 1].
+        """
+        self._close_previous(states)
+        decision = self.policy.act(states, self._generator)
+        self.keep_probability[indices] = decision.keep_probabilities
+        self.actions[indices] = decision.actions
+        self._pending.append(self._experience(states, indices, decision))
+        return decision.actions
+
+    def _experience(self, states: Tensor, indices: Tensor, decision: Decision) -> Experience:
+        account = Account(
+            share=self.share,
+            ratio=self._ratio,
+            price=self.price,
+            kept_merit=float((self.merit * self.keep_probability).mean()),
+        )
+        merit = self.merit[indices]
+        rewards = self._reward.reward(merit, decision.actions, account)
+        self.meter.add(reward=rewards.mean().item(), redundancy_reward=(merit * decision.actions).mean().item())
+        return Experience(
+            states=states,
+            actions=decision.actions,
+            log_probabilities=decision.log_probabilities,
+            returns=rewards,
+        )
+
+    def _close_previous(self, next_states: Tensor | None) -> None:
+        """Adds γ V(s') to the newest returns and updates if the rollout is full; there is no s' at the horizon."""
+        if not self._pending:
+            return
+        if self.policy.gamma > 0 and next_states is not None:
+            newest = self._pending[-1]
+            newest.returns.add_(self.policy.gamma * self.policy.value(next_states).mean())
+        if next_states is None or sum(len(item.returns) for item in self._pending) >= self._settings.rollout:
+            self._learn()
+
+    def _learn(self) -> None:
+        items, self._pending = self._pending, []
+        update = self.policy.update(
+            Experience(
+                states=torch.cat([item.states for item in items]),
+                actions=torch.cat([item.actions for item in items]),
+                log_probabilities=torch.cat([item.log_probabilities for item in items]),
+                returns=torch.cat([item.returns for item in items]),
+            ),
+            self._generator,
+        )
+        if self._reward.priced:
+            self.price += self._settings.price_rate * (self.share - self._ratio)
+        self.meter.add(actor_loss=update.actor_loss, critic_loss=update.critic_loss, entropy=update.entropy)
+
+    def finish_rollout(self) -> None:
+        """Learns from what is pending: the end of the horizon."""
+        self._close_previous(None)
+
+    def sweep(self, states: Tensor, passes: int, *, final_rate: float = 0.1) -> None:
+        """Learns on states that do not move, in random order, while the learning rate falls linearly.
+
+        Args:
+            states: (N, D).
+            passes: Passes over them.
+            final_rate: Factor of the learning rate in the last pass, from 1 in the first.
+        """
+        for number in range(passes):
+            self.policy.scale_learning_rate(1 - (1 - final_rate) * number / max(1, passes - 1))
+            order = torch.randperm(len(states), generator=self._generator).to(states.device)
+            for indices in order.split(self._settings.rollout):
+                self.decide(states[indices], indices)
+        self.finish_rollout()
+
+    def solve_price(self, states: Tensor, *, rounds: int = 30) -> None:
+        """Takes the last step of the price exactly: the share of keep logits above 0 becomes the ratio.
+
+        A change of the price moves every keep logit by the same amount at the optimum, so that the price which meets
+        the ratio is a quantile of the logits. More than one round is needed only where the shift is not exact (Beta).
+
+        Args:
+            states: (N, D).
+            rounds: Most rounds.
+        """
+        count = max(1, round(self._ratio * len(states)))
+        for _ in range(rounds):
+            logits = self.policy.keep_logit(states)
+            if int((logits > 0).sum()) == count:
+                return
+            ordered = logits.sort(descending=True).values
+            below = ordered[count] if count < len(ordered) else ordered[-1] - 1.0
+            self.policy.shift_keep_logit(-0.5 * float(ordered[count - 1] + below))
+
+    def remember(self, states: Tensor) -> Tensor:
+        """Puts the keep probabilities of the (N, D) states into the memory and returns their (N,) logits."""
+        logits = self.policy.keep_logit(states).float()
+        self.keep_probability = torch.sigmoid(logits)
+        return logits
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that learning goes on from."""
+        return {
+            "policy": self.policy.state_dict(),
+            "price": self.price,
+            "merit": self.merit,
+            "keep_probability": self.keep_probability,
+            "actions": self.actions,
+            "generator": self._generator.get_state(),
+            "pending": [[item.states, item.actions, item.log_probabilities, item.returns] for item in self._pending],
+            "meter": [dict(self.meter._sums), dict(self.meter._counts)],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        self.policy.load_state_dict(state["policy"])
+        self.price = state["price"]
+        self.merit, self.keep_probability, self.actions = state["merit"], state["keep_probability"], state["actions"]
+        self._generator.set_state(state["generator"])
+        self._pending = [
+            Experience(states=states, actions=actions, log_probabilities=log_probabilities, returns=returns)
+            for states, actions, log_probabilities, returns in state["pending"]
+        ]
+        self.meter._sums, self.meter._counts = (dict(part) for part in state["meter"])

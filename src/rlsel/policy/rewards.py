@@ -1,0 +1,246 @@
+"""What a decision earns (RL-Selector, section "Reward function").
+
+    paper    here
+    r1       `ratio_reward`: highest where the share kept meets the ratio, "normalised for symmetry"
+    r2       what keeping a sample earns for its redundancy: E_c ⊙ π
+    r        r1 + r2
+
+A reward has two parts: the *merit* of each sample, measured when its features move, and the reward of a decision,
+computed in each batch. Two of the four are the paper's words taken literally, for comparison:
+
+- `paper` adds r1, one number for all, to the vector E_c ⊙ π. E_c is positive, so that keeping always earns more than
+  dropping: the policy drifts to keeping everything.
+- `paper_scalar` gives every sample of a batch the same number, r1 plus the mean of E_c ⊙ π over the data set, as the
+  only public code does. A sample's own effect on it vanishes in the effect of all the others: the policy learns a
+  share and nothing about single samples.
+
+The other two give each sample the credit for its own action, and put the ratio term where each sample feels it in the
+right direction: as a price on keeping, which rises while too many are kept and falls while too few are (the multiplier
+of the constraint "share kept = ratio"):
+
+    r_i = (merit_i − price) · (a_i − ½)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from rlsel.checks import number_between
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour:
+    """How each sample behaved so far while the target trained; each (N,) float32.
+
+    Attributes:
+        forgetting: How often the sample went from right to wrong.
+        error_norm: Mean over the epochs of the norm of softmax minus one-hot label, in [0, √2].
+        margin: Mean over the epochs of the label's probability minus the highest other, in [−1, 1].
+    """
+
+    forgetting: Tensor
+    error_norm: Tensor
+    margin: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of all samples.
+
+    Attributes:
+        coverage: (N,) E_c of the newest features, raw.
+        mean_cover: (N,) E_c standardised within its class, averaged over the measurements so far: a single
+            measurement depends on the state that the target happens to be in, their mean far less.
+        behaviour: What the target training showed; None without one.
+    """
+
+    coverage: Tensor
+    mean_cover: Tensor
+    behaviour: Behaviour | None = None
+
+    def columns(self) -> Tensor:
+        """Returns (N, 1) or (N, 4) columns of mean 0 and standard deviation 1, as a part of a state."""
+        columns = [self.mean_cover]
+        if self.behaviour is not None:
+            columns += [self.behaviour.forgetting.log1p(), self.behaviour.error_norm, self.behaviour.margin]
+        stacked = torch.stack(columns, dim=1)
+        return (stacked - stacked.mean(dim=0)) / stacked.std(dim=0).clamp_min(1e-6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Where the whole training split stands.
+
+    Attributes:
+        share: Share of the keep probabilities above one half.
+        ratio: The target share.
+        price: The price on keeping.
+        kept_merit: Mean over all N samples of merit times keep probability.
+    """
+
+    share: float
+    ratio: float
+    price: float
+    kept_merit: float
+
+
+class Reward(Protocol):
+    """A reward: a frozen dataclass of its weights."""
+
+    name: ClassVar[str]
+    """As on the command line and in `conf/reward/`."""
+
+    priced: ClassVar[bool]
+    """Whether the ratio acts through a price on keeping."""
+
+    uses_behaviour: ClassVar[bool]
+    """Whether the merit needs what the target training showed."""
+
+    def merit(self, evidence: Evidence) -> Tensor:
+        """Returns (N,) float32, how much keeping each sample is worth."""
+        ...
+
+    def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
+        """Returns the (B,) rewards of the (B,) actions on samples of the (B,) merits."""
+        ...
+
+
+def ratio_reward(share: float, ratio: float, scale: float) -> float:
+    """Computes r1 = Δ · (1 − |share − ratio| / d), with d = 1 − ratio above the ratio and d = ratio below it.
+
+    Args:
+        share: Share kept, in [0, 1].
+        ratio: Target share, in (0, 1].
+        scale: Δ, the reward at the target; it falls to 0 at both extremes, whatever the ratio.
+    """
+    gap = share - ratio
+    extreme = (1 - ratio) if gap > 0 else ratio
+    return scale * (1 - abs(gap) / extreme)
+
+
+def priced_reward(merit: Tensor, actions: Tensor, price: float) -> Tensor:
+    """Computes r_i = (merit_i − price) · (a_i − ½) for (B,) merits and actions."""
+    return (merit - price) * (actions - 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cover:
+    """The cover, with credit for each sample: merit is the mean cover, E_c standardised within its class.
+
+    Attributes:
+        cap: Largest absolute merit, so that a few outliers do not rule.
+    """
+
+    name: ClassVar[str] = "cover"
+    priced: ClassVar[bool] = True
+    uses_behaviour: ClassVar[bool] = False
+
+    cap: float = 3.0
+
+    def __post_init__(self) -> None:
+        number_between("reward.cap", self.cap, 0, low_open=True)
+
+    def merit(self, evidence: Evidence) -> Tensor:
+        deviation = evidence.mean_cover.std().clamp_min(1e-6)
+        return (evidence.mean_cover / deviation).clamp(-self.cap, self.cap)
+
+    def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
+        return priced_reward(merit, actions, account.price)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """The summary's formula taken literally: r_i = r1 + E_c,i · π_i, unnormalised.
+
+    Attributes:
+        scale: Δ of r1.
+    """
+
+    name: ClassVar[str] = "paper"
+    priced: ClassVar[bool] = False
+    uses_behaviour: ClassVar[bool] = False
+
+    scale: float = 5.0
+
+    def __post_init__(self) -> None:
+        number_between("reward.scale", self.scale, 0)
+
+    def merit(self, evidence: Evidence) -> Tensor:
+        return evidence.coverage
+
+    def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
+        return ratio_reward(account.share, account.ratio, self.scale) + merit * actions
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperScalar:
+    """One number for all, as in the only public code: r = r1 + the mean of E_c · π over the data set.
+
+    Attributes:
+        scale: Δ of r1.
+    """
+
+    name: ClassVar[str] = "paper_scalar"
+    priced: ClassVar[bool] = False
+    uses_behaviour: ClassVar[bool] = False
+
+    scale: float = 5.0
+
+    def __post_init__(self) -> None:
+        number_between("reward.scale", self.scale, 0)
+
+    def merit(self, evidence: Evidence) -> Tensor:
+        return evidence.coverage
+
+    def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
+        return torch.full_like(actions, ratio_reward(account.share, account.ratio, self.scale) + account.kept_merit)
+
+
+def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
+    """Computes how hard a sample was to learn: log(forgetting count + mean error norm), standardised and capped.
+
+    Args:
+        behaviour: Of N samples.
+        cap: Largest value: beyond it a sample is as likely mislabelled as useful.
+
+    Returns:
+        (N,) float32.
+    """
+    raw = (behaviour.forgetting + behaviour.error_norm + 1e-3).log()
+    return ((raw - raw.mean()) / raw.std().clamp_min(1e-6)).clamp_max(cap)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dynamics:
+    """The cover, and how the sample behaves while the target trains.
+
+    Attributes:
+        cap: Of the hardness.
+        cover_weight: Weight of the standardised E_c beside the hardness.
+    """
+
+    name: ClassVar[str] = "dynamics"
+    priced: ClassVar[bool] = True
+    uses_behaviour: ClassVar[bool] = True
+
+    cap: float = 1.5
+    cover_weight: float = 0.0
+
+    def __post_init__(self) -> None:
+        number_between("reward.cap", self.cap, 0, low_open=True)
+        number_between("reward.cover_weight", self.cover_weight, 0)
+
+    def merit(self, evidence: Evidence) -> Tensor:
+        if evidence.behaviour is None:
+            raise ValueError("the reward `dynamics` needs what the target training showed")
+        merit = hardness(evidence.behaviour, cap=self.cap)
+        if self.cover_weight:
+            merit = merit + self.cover_weight * Cover().merit(evidence)
+        return merit
+
+    def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
+        return priced_reward(merit, actions, account.price)

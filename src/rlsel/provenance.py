@@ -1,0 +1,211 @@
+"""Where a coreset comes from: what `coreset.json` says besides what the arrays say themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+from rlsel.errors import ConfigurationError
+from rlsel.export import ResolvedExport
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRecord:
+    """What was selected from.
+
+    Attributes:
+        name: As on the command line.
+        split: Positions count in this split.
+        size: Its N samples.
+        num_classes: C.
+        fingerprint: Changes with the images, the labels or their order.
+    """
+
+    name: str
+    split: str = "train"
+    size: int
+    num_classes: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectorRecord:
+    """What selected.
+
+    Attributes:
+        name: As on the command line.
+        settings: Its hyperparameters, as JSON holds them.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatioRecord:
+    """How much was kept.
+
+    Attributes:
+        requested: The ratio asked for, in (0, 1].
+        achieved: K / N.
+        thresholded: Share of the keep probabilities above one half, of a policy; None for other selectors.
+    """
+
+    requested: float
+    achieved: float
+    thresholded: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreRecord:
+    """How the scores are to be read.
+
+    Attributes:
+        kind: `score` (any scale) or `logit` (log-odds of keeping).
+        policy: Whether they are the keep logits of a policy, with 0 as its threshold.
+    """
+
+    kind: Literal["score", "logit"] = "score"
+    policy: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a coreset comes from.
+
+    Attributes:
+        dataset: What was selected from.
+        selector: What selected.
+        ratio: How much was kept.
+        score: How the scores are to be read.
+        export: How the scores became a set.
+        seed: The run's seed.
+        settings_hash: Of all settings that decide the result.
+        versions: Of Python and of the packages that computed it.
+        wall_seconds: How long that took.
+        peak_rss_bytes: The most memory it held.
+        parent: The run that this one started from; None for one that started from nothing.
+    """
+
+    dataset: DatasetRecord
+    selector: SelectorRecord
+    ratio: RatioRecord
+    score: ScoreRecord
+    export: ResolvedExport
+    seed: int
+    settings_hash: str
+    versions: Mapping[str, str]
+    wall_seconds: float
+    peak_rss_bytes: int
+    parent: str | None = None
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Returns the fields as JSON holds them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: JsonObject) -> Provenance:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: if a field is missing or of another type, with its name.
+        """
+        dataset, selector, ratio = content.part("dataset"), content.part("selector"), content.part("ratio")
+        return cls(
+            dataset=DatasetRecord(
+                name=dataset.text("name"),
+                split=dataset.text("split"),
+                size=dataset.integer("size"),
+                num_classes=dataset.integer("num_classes"),
+                fingerprint=dataset.text("fingerprint"),
+            ),
+            selector=SelectorRecord(name=selector.text("name"), settings=selector.mapping("settings")),
+            ratio=RatioRecord(
+                requested=ratio.number("requested"),
+                achieved=ratio.number("achieved"),
+                thresholded=ratio.number_or_none("thresholded"),
+            ),
+            score=_score(content.part("score")),
+            export=_export(content.part("export")),
+            seed=content.integer("seed"),
+            settings_hash=content.text("settings_hash"),
+            versions=content.mapping("versions"),
+            wall_seconds=content.number("wall_seconds"),
+            peak_rss_bytes=content.integer("peak_rss_bytes"),
+            parent=content.text_or_none("parent"),
+        )
+
+
+def _score(content: JsonObject) -> ScoreRecord:
+    kind = content.text("kind")
+    if kind not in ("score", "logit"):
+        raise ValueError(f"score.kind must be score or logit, got {kind!r}")
+    return ScoreRecord(kind=cast("Literal['score', 'logit']", kind), policy=content.flag("policy"))
+
+
+def _export(content: JsonObject) -> ResolvedExport:
+    try:
+        return ResolvedExport(
+            mode=content.text("mode"),  # type: ignore[arg-type] # the class checks its values
+            temperature=content.number("temperature"),
+            class_balance=content.text("class_balance"),  # type: ignore[arg-type]
+            trim_hardest=content.number("trim_hardest"),
+        )
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class JsonObject:
+    """A JSON object that gives a value only where it has the right type.
+
+    Attributes:
+        content: The object, as `json.loads` gives it.
+        name: Where it stands, for messages; empty for the outermost.
+    """
+
+    content: object
+    name: str = ""
+
+    def value(self, key: str) -> Any:  # noqa: ANN401 - JSON
+        """Returns the value of `key`; every method raises `ValueError` where there is no fitting one."""
+        if not isinstance(self.content, dict) or key not in self.content:
+            raise ValueError(f"{self._path(key)} is missing")
+        return self.content[key]
+
+    def part(self, key: str) -> JsonObject:
+        return JsonObject(self.mapping(key), self._path(key))
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self._checked(key, isinstance(self.value(key), dict), "an object"))
+
+    def text(self, key: str) -> str:
+        return cast("str", self._checked(key, isinstance(self.value(key), str), "a string"))
+
+    def text_or_none(self, key: str) -> str | None:
+        return None if self.value(key) is None else self.text(key)
+
+    def flag(self, key: str) -> bool:
+        return cast("bool", self._checked(key, isinstance(self.value(key), bool), "true or false"))
+
+    def integer(self, key: str) -> int:
+        value = self.value(key)
+        return cast("int", self._checked(key, isinstance(value, int) and not isinstance(value, bool), "an integer"))
+
+    def number(self, key: str) -> float:
+        value = self.value(key)
+        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return float(self._checked(key, right, "a finite number"))
+
+    def number_or_none(self, key: str) -> float | None:
+        return None if self.value(key) is None else self.number(key)
+
+    def _checked(self, key: str, right: bool, allowed: str) -> Any:  # noqa: ANN401 - JSON
+        if not right:
+            raise ValueError(f"{self._path(key)} must be {allowed}, got {self.value(key)!r}")
+        return self.value(key)
+
+    def _path(self, key: str) -> str:
+        return f"{self.name}.{key}" if self.name else key

@@ -1,0 +1,196 @@
+"""What a selection method is: needs an observed training (or not), and turns it into one score for each sample.
+
+Scores and sets are two things: a selector scores, `rlsel.export` turns any scores into a coreset.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from rlsel.cover.settings import CoverSettings
+from rlsel.data.dataset import Dataset
+from rlsel.export import ExportSettings
+from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.selectors.evidence import EvidenceCollector
+from rlsel.training.dynamics import Dynamics, DynamicsRecorder
+from rlsel.training.feature_bank import FeatureBank
+from rlsel.training.observation import CleanPass, Observer
+from rlsel.training.reporting import Reporter
+from rlsel.training.settings import TrainingSettings
+
+FINAL: int = -1
+"""The clean pass after the last step, as a key of `Needs.clean_epochs` and `Observed.clean`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionTask:
+    """What is selected from, and with what means.
+
+    Attributes:
+        dataset: The data set; selection sees its training split only.
+        model: The target model's architecture.
+        training: How the target model is trained.
+        fabric: Where things are computed, and in what precision.
+        seed: The run's seed; a selector draws from streams of its own name.
+        features: (N, D) features that the user brought, float32 on the CPU; None for the target model's.
+        reporter: Told what goes on.
+    """
+
+    dataset: Dataset
+    model: ModelSpec
+    training: TrainingSettings
+    fabric: Fabric
+    seed: int
+    features: Tensor | None = None
+    reporter: Reporter
+
+    @property
+    def labels(self) -> Tensor:
+        """(N,) int64 training labels."""
+        return self.dataset.train.labels
+
+    def __len__(self) -> int:
+        return len(self.dataset.train)
+
+
+class Recording:
+    """What is recorded once of the shared training, while it runs.
+
+    Attributes:
+        dynamics: Each sample in each epoch.
+        bank: The newest features of each sample.
+        collectors: The evidence that was asked for, by how the cover is measured.
+    """
+
+    def __init__(self, labels: Tensor, num_classes: int) -> None:
+        """Prepares for samples with these (N,) labels of `num_classes` classes."""
+        self._labels, self._num_classes = labels, num_classes
+        self.dynamics = DynamicsRecorder(len(labels), num_classes)
+        self.bank = FeatureBank(len(labels))
+        self.collectors: dict[CoverSettings, EvidenceCollector] = {}
+
+    def evidence(self, cover: CoverSettings) -> EvidenceCollector:
+        """Returns the collector of the evidence for a cover, the same for all who ask."""
+        if cover not in self.collectors:
+            self.collectors[cover] = EvidenceCollector(
+                cover,
+                labels=self._labels,
+                num_classes=self._num_classes,
+                dynamics=self.dynamics,
+                bank=self.bank,
+            )
+        return self.collectors[cover]
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """In the order in which they must see the training, before any observer that reads them."""
+        return (self.dynamics, self.bank, *self.collectors.values())
+
+
+def recording_to_use(task: SelectionTask, shared: Recording) -> Recording:
+    """Returns the shared recording; for features that the user brought, an empty one, since its own do not count."""
+    return shared if task.features is None else Recording(task.labels, task.dataset.num_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a selector wants from the one target training that all selectors of a run share.
+
+    Attributes:
+        training: Whether it needs that training at all.
+        clean_epochs: Clean passes to keep, by the number of epochs done (1 = after the first), or `FINAL`.
+        watch: Makes an observer of the training, for a method that learns while the target trains. The recording
+            sees each batch before it.
+    """
+
+    training: bool = False
+    clean_epochs: frozenset[int] = frozenset()
+    watch: Callable[[Recording], Observer] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """What was seen of the target training; None where no selector of the run needed it.
+
+    Attributes:
+        model: The trained target model, in evaluation mode.
+        dynamics: Each sample in each epoch, as its batch was seen.
+        clean: The clean passes asked for by `Needs.clean_epochs`.
+        observer: The selector's own observer, after the training.
+    """
+
+    model: TargetModel | None = None
+    dynamics: Dynamics | None = None
+    clean: Mapping[int, CleanPass] = field(default_factory=dict)
+    observer: Observer | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """One number for each training sample.
+
+    Attributes:
+        values: (N,) float32, in data set order; high = keep.
+        kind: `score` (any scale: sampling standardises it), or `logit` (sampling takes it as it is: the probability
+            of being drawn is proportional to its exponential; 0 is the threshold of a policy).
+        policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
+        hardness: (N,) float32, high = hard, for `export.trim_hardest`; None where the score itself says it.
+    """
+
+    values: Tensor
+    kind: Literal["score", "logit"] = "score"
+    policy: bool = False
+    hardness: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 1 or self.values.dtype != torch.float32:
+            raise ValueError(f"scores must be (N,) float32, got {tuple(self.values.shape)} {self.values.dtype}")
+        if not torch.isfinite(self.values).all():
+            raise ValueError("scores must be finite")
+
+
+class Selector(Protocol):
+    """A selection method: a frozen keyword-only dataclass whose fields are its hyperparameters."""
+
+    name: ClassVar[str]
+    """As on the command line and in `conf/selector/`."""
+
+    @property
+    def export(self) -> ExportSettings:
+        """How the method's paper turns the scores into a set; what the user sets wins. A class variable will do."""
+        ...
+
+    def needs(self, task: SelectionTask) -> Needs:
+        """Says what the method wants from the shared target training."""
+        ...
+
+    def score(self, task: SelectionTask, observed: Observed) -> Scores:
+        """Scores every training sample.
+
+        Raises:
+            ConfigurationError: if the task does not fit the method.
+            DataError: if the data does not.
+        """
+        ...
+
+
+AnySelector = TypeVar("AnySelector", bound=Selector)
+
+
+def for_ratio(selector: AnySelector, ratio: float) -> AnySelector:
+    """Returns the selector for one ratio: with its field `ratio` set where it has one, else as it is."""
+    if depends_on_ratio(selector):
+        return dataclasses.replace(selector, ratio=ratio)  # type: ignore[type-var]
+    return selector
+
+
+def depends_on_ratio(selector: Selector) -> bool:
+    """Returns whether the scores are made for one ratio."""
+    return any(item.name == "ratio" for item in dataclasses.fields(selector))  # type: ignore[arg-type]

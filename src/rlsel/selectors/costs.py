@@ -1,0 +1,38 @@
+"""What a costly step says before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rlsel.training.reporting import Reporter
+
+_WORTH_A_NOTE = 10.0  # seconds
+
+
+def announce_cost(reporter: Reporter, name: str, *, seconds: float, megabytes: float) -> None:
+    """Notes the expected time on one core and the expected memory, where the wait is worth a word.
+
+    Args:
+        reporter: Receives the note.
+        name: Of the method.
+        seconds: A rough estimate.
+        megabytes: Beyond the features.
+    """
+    if seconds > _WORTH_A_NOTE:
+        reporter.note(f"{name}: about {_duration(seconds)} on one core and {megabytes:.0f} MB of memory")
+
+
+def pair_seconds(sizes: Iterable[int], *, dimensions: int, per_pair: float, per_product: float = 3e-11) -> float:
+    """Estimates the time of a method that looks at all pairs within groups.
+
+    Args:
+        sizes: Samples in each group.
+        dimensions: Of the features.
+        per_pair: Seconds for each pair.
+        per_product: Seconds for each pair and dimension; the default is that of a large matrix product.
+    """
+    return sum(size**2 for size in sizes) * (dimensions * per_product + per_pair)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

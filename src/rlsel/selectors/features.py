@@ -1,0 +1,31 @@
+"""Which features a selector compares samples by: the user's where there are some, else the trained target model's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rlsel.errors import DataError
+from rlsel.selectors.base import FINAL, Needs, Observed, SelectionTask
+
+
+def feature_needs(task: SelectionTask) -> Needs:
+    """Returns what a selector of features needs: nothing where the user brought some, else the final clean pass."""
+    if task.features is not None:
+        return Needs()
+    return Needs(training=True, clean_epochs=frozenset({FINAL}))
+
+
+def selection_features(task: SelectionTask, observed: Observed) -> Tensor:
+    """Returns the (N, D) float32 features that samples are compared by.
+
+    Raises:
+        DataError: if they are not finite.
+    """
+    if task.features is not None:
+        features, remedy = task.features, "mend the file that features= names"
+    else:
+        features, remedy = observed.clean[FINAL].features, "the training diverged, lower training.learning_rate"
+    if not torch.isfinite(features).all():
+        raise DataError(f"features must be finite numbers, got NaN or infinity: {remedy}")
+    return features

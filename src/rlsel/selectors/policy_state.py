@@ -1,0 +1,96 @@
+"""What a policy sees of a sample, and the learned policy as a thing that can be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rlsel.policy.rewards import Behaviour, Evidence
+from rlsel.training.checkpoints import load_tensors, save_tensors
+
+_BEHAVIOUR = tuple(item.name for item in fields(Behaviour))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateScaler:
+    """Standardises features, since a policy network learns best from columns of one scale.
+
+    Attributes:
+        mean: (D,).
+        deviation: (D,), positive.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    @classmethod
+    def fit(cls, features: Tensor) -> StateScaler:
+        """Measures the (N, D) features."""
+        deviation = features.std(dim=0) if len(features) > 1 else torch.ones(features.shape[1])
+        # a feature that never fires must not be blown up, nor divided by zero
+        floor = 1e-3 * deviation.mean().clamp_min(1e-6)
+        return cls(mean=features.mean(dim=0), deviation=deviation.clamp_min(float(floor)))
+
+    def states(self, features: Tensor, history: Tensor | None) -> Tensor:
+        """Returns (B, S) states from (B, D) features and (B, H) columns of history, if the policy sees them."""
+        scaled = ((features - self.mean) / self.deviation).clamp(-10, 10)
+        return scaled if history is None else torch.cat([scaled, history], dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPolicy:
+    """A learned policy with all that it needs to judge or to learn on.
+
+    Attributes:
+        parameters: Of its networks.
+        scaler: Of its states.
+        price: On keeping.
+        features: (N, D) clean features of the training split that it was last trained on.
+        evidence: What was known of the N samples then.
+    """
+
+    parameters: Mapping[str, Tensor]
+    scaler: StateScaler
+    price: float
+    features: Tensor
+    evidence: Evidence
+
+    def save(self, folder: Path) -> None:
+        """Writes `policy.safetensors` and `features.safetensors`."""
+        policy = {f"network.{name}": value for name, value in self.parameters.items()}
+        policy |= {"scaler.mean": self.scaler.mean, "scaler.deviation": self.scaler.deviation}
+        save_tensors(folder / "policy.safetensors", {**policy, "price": torch.tensor(self.price)})
+        known = {
+            "features": self.features,
+            "coverage": self.evidence.coverage,
+            "mean_cover": self.evidence.mean_cover,
+        }
+        if self.evidence.behaviour is not None:
+            known |= {f"behaviour.{name}": getattr(self.evidence.behaviour, name) for name in _BEHAVIOUR}
+        save_tensors(folder / "features.safetensors", known)
+
+    @classmethod
+    def load(cls, folder: Path) -> StoredPolicy:
+        """Reads what `save` wrote.
+
+        Raises:
+            CoresetError: if a file is missing or damaged.
+        """
+        policy = load_tensors(folder / "policy.safetensors")
+        known = load_tensors(folder / "features.safetensors")
+        behaviour = None
+        if f"behaviour.{_BEHAVIOUR[0]}" in known:
+            behaviour = Behaviour(**{name: known[f"behaviour.{name}"] for name in _BEHAVIOUR})
+        return cls(
+            parameters={
+                name.removeprefix("network."): value for name, value in policy.items() if name.startswith("network.")
+            },
+            scaler=StateScaler(mean=policy["scaler.mean"], deviation=policy["scaler.deviation"]),
+            price=float(policy["price"]),
+            features=known["features"],
+            evidence=Evidence(coverage=known["coverage"], mean_cover=known["mean_cover"], behaviour=behaviour),
+        )

@@ -1,0 +1,106 @@
+"""RL-Selector (Yang et al., ICCV 2025, arXiv 2506.21037): a policy learns which samples to keep.
+
+While a target model trains, its penultimate features give each sample its ε-sample cover E_c; a light actor-critic
+policy sees the features and is rewarded for the share that it keeps and for the redundancy that it avoids. The choices
+that the paper leaves open are listed in the README under "Where we had to choose".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from rlsel.checks import int_at_least, number_between, one_of, positive_int
+from rlsel.cover.settings import CoverSettings
+from rlsel.export import ExportSettings
+from rlsel.policy.a2c import A2C
+from rlsel.policy.learning import LearningSettings
+from rlsel.policy.mdp import PolicySpec
+from rlsel.policy.rewards import Cover, Reward
+from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
+from rlsel.selectors.evidence import behaviour_of
+from rlsel.selectors.features import selection_features
+from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLSelector:
+    """The hyperparameters of RL-Selector.
+
+    Attributes:
+        policy: The learner.
+        reward: What a decision earns.
+        cover: How E_c is measured.
+        ratio: The share to keep; set for each coreset by whoever runs the selector.
+        state: What the policy sees: `features` as in the paper, or `features+history`, which adds what was seen of
+            the sample so far: its mean cover, and how it behaved in training (forgetting, error, margin).
+        rollout: Samples decided on between two updates; a target batch has fewer.
+        price_rate: How far the price on keeping moves in an update for each unit of (share kept − ratio).
+        warmup_epochs: Target epochs before the policy acts, at least 1: they fill the feature bank.
+        settle_passes: Passes over the clean features after the target training.
+        checkpoint: `last`, or `best_r2` as in the paper: the policy of the epoch with the highest redundancy reward
+            among those whose share is within 0.01 of the ratio; without such an epoch, the last.
+    """
+
+    name: ClassVar[str] = "rl_selector"
+    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
+
+    policy: PolicySpec = field(default_factory=A2C)
+    reward: Reward = field(default_factory=Cover)
+    cover: CoverSettings = field(default_factory=CoverSettings)
+    ratio: float = 0.7
+    state: Literal["features", "features+history"] = "features+history"
+    rollout: int = 512
+    price_rate: float = 0.05
+    warmup_epochs: int = 1
+    settle_passes: int = 30
+    checkpoint: Literal["last", "best_r2"] = "last"
+
+    def __post_init__(self) -> None:
+        one_of("selector.state", self.state, ("features", "features+history"))
+        positive_int("selector.rollout", self.rollout)
+        number_between("selector.price_rate", self.price_rate, 0)
+        positive_int("selector.warmup_epochs", self.warmup_epochs)
+        int_at_least("selector.settle_passes", self.settle_passes, 0)
+        one_of("selector.checkpoint", self.checkpoint, ("last", "best_r2"))
+
+    def needs(self, task: SelectionTask) -> Needs:
+        own_features = task.features is not None
+        return Needs(
+            training=not own_features or self.reward.uses_behaviour,
+            clean_epochs=frozenset() if own_features else frozenset({FINAL}),
+            watch=lambda recording: self.learner(len(task), task.seed, recording_to_use(task, recording)),
+        )
+
+    def score(self, task: SelectionTask, observed: Observed) -> Scores:
+        learner = observed.observer
+        if not isinstance(learner, PolicyLearner):
+            raise TypeError("RL-Selector scores with the learner that its needs() asked for")
+        behaviour = None if observed.dynamics is None else behaviour_of(observed.dynamics)
+        logits = learner.finish(selection_features(task, observed), behaviour)
+        return Scores(values=logits, kind="logit", policy=True)
+
+    def learner(self, size: int, seed: int, recording: Recording) -> PolicyLearner:
+        """Makes the learner of this method for `size` samples.
+
+        Args:
+            size: N.
+            seed: The run's seed.
+            recording: Sees each batch before the learner.
+        """
+        return PolicyLearner(
+            LearnerSettings(
+                policy=self.policy,
+                reward=self.reward,
+                cover=self.cover,
+                ratio=self.ratio,
+                state=self.state,
+                learning=LearningSettings(rollout=self.rollout, price_rate=self.price_rate),
+                warmup_epochs=self.warmup_epochs,
+                settle_passes=self.settle_passes,
+                checkpoint=self.checkpoint,
+            ),
+            size=size,
+            seed=seed,
+            recording=recording,
+        )

@@ -1,0 +1,62 @@
+"""The control for the learning: RL-Selector's own reward, sampled in closed form.
+
+For the reward r_i = (merit_i − price) · (a_i − ½) and an entropy bonus of weight τ, the best Bernoulli policy that may
+decide on each sample by itself keeps it with the logit (merit_i − price) / τ. This selector takes these logits without
+learning anything; a learned policy is worth its cost only where it does better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from rlsel.checks import number_between
+from rlsel.cover.settings import CoverSettings
+from rlsel.errors import ConfigurationError
+from rlsel.export import ExportSettings
+from rlsel.policy.rewards import Cover, Reward
+from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, recording_to_use
+from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
+from rlsel.selectors.features import selection_features
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticReward:
+    """Samples in proportion to exp(merit / temperature).
+
+    Attributes:
+        reward: Whose merit is taken; one with a price.
+        cover: How E_c is measured.
+        temperature: τ, the entropy weight of the policy that it stands for.
+    """
+
+    name: ClassVar[str] = "static_reward"
+    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
+
+    reward: Reward = field(default_factory=Cover)
+    cover: CoverSettings = field(default_factory=CoverSettings)
+    temperature: float = 0.5
+
+    def __post_init__(self) -> None:
+        number_between("selector.temperature", self.temperature, 0, low_open=True)
+        if not self.reward.priced:
+            raise ConfigurationError(
+                f"selector=static_reward must go with a reward that gives credit to each sample, got reward="
+                f"{self.reward.name}: use reward=cover or reward=dynamics"
+            )
+
+    def needs(self, task: SelectionTask) -> Needs:
+        own_features = task.features is not None
+        return Needs(
+            training=not own_features or self.reward.uses_behaviour,
+            clean_epochs=frozenset() if own_features else frozenset({FINAL}),
+            watch=lambda recording: recording_to_use(task, recording).evidence(self.cover),
+        )
+
+    def score(self, task: SelectionTask, observed: Observed) -> Scores:
+        collector = observed.observer
+        if not isinstance(collector, EvidenceCollector):
+            raise TypeError("static_reward scores with the evidence that its needs() asked for")
+        behaviour = None if observed.dynamics is None else behaviour_of(observed.dynamics)
+        merit = self.reward.merit(collector.measured(selection_features(task, observed), behaviour))
+        return Scores(values=(merit / self.temperature).float(), kind="logit")

@@ -1,0 +1,166 @@
+"""Target trainings: the one that all selectors of a run share and watch, and further ones that a method asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from rlsel.errors import ConfigurationError
+from rlsel.models.target import TargetModel
+from rlsel.selectors.base import FINAL, Needs, Observed, Recording, SelectionTask
+from rlsel.training.evaluation import clean_pass
+from rlsel.training.loop import Checkpointing, EpochRecord, Training, Weigh, build_model
+from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd, Observer
+
+
+class _CleanPasses:
+    """An observer that keeps the clean passes after chosen epochs (counted from 1)."""
+
+    def __init__(self, epochs: frozenset[int]) -> None:
+        self._epochs = epochs
+        self.kept: dict[int, CleanPass] = {}
+
+    def on_batch(self, batch: BatchObservation) -> None:
+        return
+
+    def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
+        if end.epoch + 1 in self._epochs:
+            self.kept[end.epoch + 1] = end.clean_pass()
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"kept": {epoch: [kept.logits, kept.features] for epoch, kept in self.kept.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.kept = {
+            epoch: CleanPass(logits=logits, features=features) for epoch, (logits, features) in state["kept"].items()
+        }
+
+
+class _Weighing(Protocol):
+    """An observer whose actions can weight the target's loss."""
+
+    def actions(self, indices: Tensor) -> Tensor:
+        """Returns the (B,) actions on the batch at (B,) positions."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedTraining:
+    """The target training of a run, with all that its selectors want to see of it.
+
+    Attributes:
+        task: What is trained on and how.
+        needs: What each selector wants, in their order.
+        on_epoch: Receives each epoch's measurements, and those of each selector's observer (empty without one).
+        checkpointing: Where an interrupted training is taken up again.
+    """
+
+    task: SelectionTask
+    needs: Sequence[Needs]
+    on_epoch: Callable[[Mapping[str, float], Sequence[Mapping[str, float]]], None] | None = None
+    checkpointing: Checkpointing | None = None
+
+    def run(self) -> list[Observed]:
+        """Trains, if any selector needs it, and returns what each of them sees."""
+        task = self.task
+        recording = Recording(task.labels, task.dataset.num_classes)
+        watchers = [None if need.watch is None else need.watch(recording) for need in self.needs]
+        if not any(need.training for need in self.needs):
+            return [Observed(observer=watcher) for watcher in watchers]
+        epochs = task.training.total_epochs(len(task))
+        wanted = frozenset().union(*(need.clean_epochs for need in self.needs))
+        passes = _CleanPasses(wanted)
+        shared: list[Observer] = [*recording.observers, passes]
+        model = self._train(shared, [watcher for watcher in watchers if watcher is not None], watchers)
+        clean = dict(passes.kept)
+        if FINAL in wanted or epochs in wanted:
+            final = clean.get(epochs) or clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric)
+            clean |= {FINAL: final, epochs: final}
+        dynamics = recording.dynamics.dynamics()
+        return [Observed(model=model, dynamics=dynamics, clean=clean, observer=watcher) for watcher in watchers]
+
+    def _train(self, shared: list[Observer], own: list[Observer], watchers: Sequence[Observer | None]) -> TargetModel:
+        task = self.task
+
+        def report(record: EpochRecord) -> None:
+            if self.on_epoch is None:
+                return
+            measured = dict(record.training)
+            for row in record.observers[: len(shared)]:
+                measured |= row
+            rows = iter(record.observers[len(shared) :])
+            self.on_epoch(measured, [{} if watcher is None else next(rows) for watcher in watchers])
+
+        return Training(
+            build_model(task.model, task.dataset, "target", seed=task.seed),
+            task.dataset,
+            split=task.dataset.train,
+            settings=task.training,
+            fabric=task.fabric,
+            seed=task.seed,
+            names=("target",),
+            reporter=task.reporter,
+            title=f"target {task.model.name}",
+            observers=[*shared, *own],
+            weigh=self._weigh(own),
+            on_epoch=report,
+            checkpointing=self.checkpointing,
+        ).run()
+
+    def _weigh(self, watchers: Sequence[Observer]) -> Weigh | None:
+        if self.task.training.weighting == "none":
+            return None
+        weighing = [watcher for watcher in watchers if hasattr(watcher, "actions")]
+        if len(weighing) != 1 or len(self.needs) != 1:
+            raise ConfigurationError(
+                f"training.weighting=policy must go with one policy at one ratio, got {len(self.needs)} selections: "
+                "give one ratio and selector=rl_selector, or training.weighting=none"
+            )
+        watcher: _Weighing = weighing[0]  # type: ignore[assignment]
+        return watcher.actions
+
+
+def train_target(
+    task: SelectionTask,
+    *stream: str | int,
+    indices: Tensor | None = None,
+    epochs: int | None = None,
+    stop_after: int | None = None,
+    observers: Sequence[Observer] = (),
+    title: str = "",
+) -> TargetModel:
+    """Trains a fresh target model with the task's recipe.
+
+    Args:
+        task: What is trained on and how.
+        *stream: Names of the random streams, of the method and of this training; never "target".
+        indices: (K,) training positions to train on; None for all. Observers then see positions among these K.
+        epochs: Passes over them; None for the task's own budget.
+        stop_after: Epochs after which to stop, with the learning rates of the whole training; None for its end.
+        observers: Watch the training.
+        title: What the reporter calls it.
+
+    Returns:
+        The model in evaluation mode.
+    """
+    split = task.dataset.train if indices is None else task.dataset.train.subset(indices)
+    settings = replace(task.training, weighting="none")
+    if epochs is not None:
+        settings = replace(settings, epochs=epochs, steps=None)
+    return Training(
+        build_model(task.model, task.dataset, *stream, seed=task.seed),
+        task.dataset,
+        split=split,
+        settings=settings,
+        fabric=task.fabric,
+        seed=task.seed,
+        names=stream,
+        reporter=task.reporter,
+        title=title or " ".join(map(str, stream)),
+        observers=observers,
+        stop_after=stop_after,
+    ).run()

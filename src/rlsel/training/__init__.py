@@ -1,0 +1,1 @@
+"""The one supervised training loop, and what may watch it."""

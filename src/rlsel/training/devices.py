@@ -1,0 +1,52 @@
+"""Where things are computed: one code path for CPU, GPU and several processes, through Lightning Fabric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from rlsel.checks import one_of, positive_int
+from rlsel.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceSettings:
+    """The hardware a run may use.
+
+    Attributes:
+        accelerator: `cpu`, `cuda`, `mps`, or `auto` for the best there is.
+        processes: How many processes train one model together; one GPU each where there are GPUs.
+        precision: `32-true`, `16-mixed` or `bf16-mixed`.
+    """
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    processes: int = 1
+    precision: Precision = "32-true"
+
+    def __post_init__(self) -> None:
+        one_of("device.accelerator", self.accelerator, ("auto", "cpu", "cuda", "mps"))
+        positive_int("device.processes", self.processes)
+        one_of("device.precision", self.precision, ("32-true", "16-mixed", "bf16-mixed"))
+
+    def fabric(self) -> Fabric:
+        """Makes the Fabric of these settings.
+
+        Raises:
+            ConfigurationError: if the machine has no such accelerator.
+        """
+        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if not available.get(self.accelerator, True):
+            raise ConfigurationError(
+                f"device.accelerator must be one that this machine has, got {self.accelerator!r}: "
+                "use device.accelerator=auto or cpu"
+            )
+        from lightning_fabric import Fabric
+
+        return Fabric(accelerator=self.accelerator, devices=self.processes, precision=self.precision)

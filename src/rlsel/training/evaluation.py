@@ -1,0 +1,73 @@
+"""Passes over a split that change nothing: outputs of all samples, and accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from rlsel.data.dataset import Dataset, Split
+from rlsel.data.loading import load_batches
+from rlsel.models.target import TargetModel
+from rlsel.training.observation import CleanPass
+
+_BATCH_SIZE = 512
+
+
+def clean_pass(model: TargetModel, dataset: Dataset, split: Split, *, fabric: Fabric) -> CleanPass:
+    """Runs a model over a split: un-augmented, in evaluation mode, in order.
+
+    Args:
+        model: Keeps the mode that it was in.
+        dataset: Says how images are normalised.
+        split: N samples.
+        fabric: The device and the precision.
+
+    Returns:
+        Logits (N, C) and features (N, D), float32 on the CPU.
+    """
+    was_training = model.training
+    model.eval()
+    logits, features = [], []
+    index_batches = torch.arange(len(split)).split(_BATCH_SIZE)
+    # no_grad and not inference_mode: others may compute gradients with what is returned
+    with torch.no_grad(), fabric.autocast():
+        for batch in load_batches(
+            dataset, split, index_batches, device=fabric.device, augmentation=None, generator=None
+        ):
+            output = model(batch.images)
+            logits.append(output.logits.float().cpu())
+            features.append(output.features.float().cpu())
+    model.train(was_training)
+    return CleanPass(logits=torch.cat(logits), features=torch.cat(features))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy:
+    """How often the label is among the first guesses; fractions in [0, 1].
+
+    Attributes:
+        top1: Over all samples.
+        top5: Over all samples; 1 where there are at most five classes.
+        by_class: (C,) top-1 of each class; NaN for a class without samples.
+    """
+
+    top1: float
+    top5: float
+    by_class: tuple[float, ...]
+
+
+def accuracy(logits: Tensor, labels: Tensor) -> Accuracy:
+    """Measures the accuracy of (N, C) logits against (N,) labels."""
+    classes = logits.shape[1]
+    best = logits.topk(min(5, classes), dim=1).indices == labels[:, None]
+    right = best[:, 0].double()
+    counts = torch.bincount(labels, minlength=classes).double()
+    by_class = torch.bincount(labels, weights=right, minlength=classes) / counts
+    return Accuracy(
+        top1=float(right.mean()),
+        top5=float(best.any(dim=1).double().mean()),
+        by_class=tuple(by_class.tolist()),
+    )

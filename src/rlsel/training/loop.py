@@ -1,0 +1,303 @@
+"""The one supervised training loop, for the target model of a selection and for models trained on a coreset."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from rlsel.data.dataset import Dataset, Split
+from rlsel.data.loading import ImageBatch, load_batches
+from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.randomness import borrowed_global_torch_state, torch_generator
+from rlsel.training.checkpoints import load_state, save_state
+from rlsel.training.evaluation import clean_pass
+from rlsel.training.interruption import signals_held_back
+from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd, Observer
+from rlsel.training.optimisation import build_optimizer, learning_rate_factor, set_learning_rate
+from rlsel.training.reporting import Reporter
+from rlsel.training.settings import TrainingSettings
+
+Weigh = Callable[[Tensor], Tensor]
+"""Gives the (B,) loss weights of the batch at (B,) positions, after the observers have seen it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """What was measured in an epoch.
+
+    Attributes:
+        training: Epoch (from 1), steps done, loss, accuracy as seen, learning rate, seconds since the start.
+        observers: What each observer measured, in their order.
+    """
+
+    training: Mapping[str, float]
+    observers: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """Looks at the model after chosen steps, in evaluation mode.
+
+    Attributes:
+        steps: Numbers of steps done.
+        look: Receives the steps done and the model.
+    """
+
+    steps: Collection[int]
+    look: Callable[[int, TargetModel], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpointing:
+    """Where a training can be taken up again.
+
+    Attributes:
+        path: The file; removed by whoever made this, once its result is safe.
+        every_seconds: Least time between two writes.
+    """
+
+    path: Path
+    every_seconds: float = 30.0
+
+
+def build_model(spec: ModelSpec, dataset: Dataset, *names: str | int, seed: int) -> TargetModel:
+    """Builds a model whose initial parameters come from the named stream, in the channels-last memory format."""
+    with borrowed_global_torch_state(seed, *names, "parameters"):
+        model = spec.build(dataset.image_shape, dataset.num_classes)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def epoch_batches(size: int, settings: TrainingSettings, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Returns the (B,) positions of each batch of one pass in random order; the rest of one sample joins the last."""
+    order = torch.randperm(size, generator=generator)
+    batches = settings.steps_per_epoch(size)
+    edges = [settings.batch_size * i for i in range(1, batches)]
+    return torch.tensor_split(order, edges)
+
+
+class Training:
+    """A supervised training that can be watched, inspected, interrupted and taken up again.
+
+    All randomness comes from streams named after the step or the epoch, so that the state between two steps is only
+    the model, the optimiser and what the observers hold.
+    """
+
+    def __init__(
+        self,
+        model: TargetModel,
+        dataset: Dataset,
+        *,
+        split: Split,
+        settings: TrainingSettings,
+        fabric: Fabric,
+        seed: int,
+        names: tuple[str | int, ...],
+        reporter: Reporter,
+        title: str,
+        observers: Sequence[Observer] = (),
+        weigh: Weigh | None = None,
+        inspection: Inspection | None = None,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
+        checkpointing: Checkpointing | None = None,
+        stop_after: int | None = None,
+    ) -> None:
+        """Prepares a training of `model` on the N samples of `split`.
+
+        Args:
+            model: Trained in place.
+            dataset: Says how images are normalised and augmented.
+            split: The training samples; observers see positions in it.
+            settings: The recipe.
+            fabric: The device and the precision.
+            seed: The run's seed.
+            names: Of the random streams.
+            reporter: Told the progress.
+            title: What the reporter calls this training.
+            observers: See each batch and each end of an epoch, in this order.
+            weigh: Gives loss weights; None for the plain mean.
+            inspection: Looks at the model after chosen steps.
+            on_epoch: Receives each epoch's record, those of before an interruption included.
+            checkpointing: Where to save what a resumed training needs; None for nowhere.
+            stop_after: Epochs after which to stop, with the schedule of the whole training; None for its end.
+        """
+        self._dataset, self._split, self._settings, self._fabric = dataset, split, settings, fabric
+        self._seed, self._names, self._reporter, self._title = seed, names, reporter, title
+        self._observers, self._weigh, self._inspection = tuple(observers), weigh, inspection
+        self._on_epoch, self._checkpointing = on_epoch, checkpointing
+        self._optimizer = build_optimizer(model, settings)
+        self._wrapped, self._fabric_optimizer = fabric.setup(model, self._optimizer)
+        self._model = model
+        self._total = settings.total_steps(len(split))
+        self._per_epoch = settings.steps_per_epoch(len(split))
+        self._last = self._total if stop_after is None else min(self._total, stop_after * self._per_epoch)
+        self._step = 0
+        self._records: list[EpochRecord] = []
+        self._sums = torch.zeros(3, dtype=torch.float64)  # samples, losses, right answers of this epoch
+        self._seconds_before = 0.0
+        self._last_save = time.monotonic()
+
+    def run(self) -> TargetModel:
+        """Trains to the end, from the checkpoint where there is one, and returns the model in evaluation mode."""
+        self._resume()
+        self._began = time.monotonic()
+        self._reporter.start(self._title, math.ceil(self._last / self._per_epoch), self._last)
+        for record in self._records:
+            self._publish(record)
+        while self._step < self._last:
+            self._run_epoch()
+        self._reporter.finish()
+        return self._model.eval()
+
+    def _run_epoch(self) -> None:
+        epoch, done = divmod(self._step, self._per_epoch)
+        self._model.train()
+        with signals_held_back() as stop:
+            for batch in self._batches(epoch, done):
+                self._run_step(epoch, batch)
+                if stop:
+                    self._save()
+                    return
+                if self._step == self._total:
+                    break
+            self._end_epoch(epoch)
+            if stop or time.monotonic() - self._last_save > self._save_interval:
+                self._save()
+
+    def _batches(self, epoch: int, done: int) -> Iterator[ImageBatch]:
+        order = torch_generator(self._seed, *self._names, "order", epoch)
+        if done == 0:
+            self._augmentation = torch_generator(self._seed, *self._names, "augmentation", epoch)
+        return load_batches(
+            self._dataset,
+            self._split,
+            epoch_batches(len(self._split), self._settings, order)[done:],
+            device=self._fabric.device,
+            augmentation=self._dataset.augmentation if self._settings.augment else None,
+            generator=self._augmentation,
+        )
+
+    def _run_step(self, epoch: int, batch: ImageBatch) -> None:
+        rate = self._settings.learning_rate * learning_rate_factor(self._step, self._total, self._settings)
+        set_learning_rate(self._optimizer, rate)
+        with borrowed_global_torch_state(self._seed, *self._names, "layers", self._step):
+            logits, features = self._wrapped(batch.images)
+        losses = nn.functional.cross_entropy(
+            logits.float(), batch.labels, reduction="none", label_smoothing=self._settings.label_smoothing
+        )
+        observation = BatchObservation(
+            epoch=epoch,
+            step=self._step,
+            indices=batch.indices,
+            labels=batch.labels,
+            logits=logits.detach().float(),
+            features=features.detach().float(),
+            losses=losses.detach(),
+        )
+        for observer in self._observers:
+            observer.on_batch(observation)
+        self._fabric_optimizer.zero_grad()
+        self._fabric.backward(self._mean_loss(losses, batch.indices))
+        self._fabric_optimizer.step()
+        self._step += 1
+        right = (observation.logits.argmax(dim=1) == batch.labels).sum()
+        self._sums += torch.stack([torch.tensor(len(losses)), observation.losses.sum().cpu(), right.cpu()])
+        self._reporter.step(self._step)
+        if self._inspection is not None and self._step in self._inspection.steps:
+            self._inspection.look(self._step, self._model)
+            self._model.train()
+
+    def _mean_loss(self, losses: Tensor, indices: Tensor) -> Tensor:
+        if self._weigh is None:
+            return losses.mean()
+        # divided by the sum of the weights: a low keep ratio must not shrink the learning rate
+        weights = self._weigh(indices)
+        return (weights * losses).sum() / weights.sum().clamp_min(1e-6)
+
+    def _end_epoch(self, epoch: int) -> None:
+        shared: list[CleanPass] = []
+
+        def clean() -> CleanPass:
+            if not shared:
+                shared.append(clean_pass(self._model, self._dataset, self._split, fabric=self._fabric))
+            return shared[0]
+
+        end = EpochEnd(
+            epoch=epoch,
+            epochs=self._settings.total_epochs(len(self._split)),
+            complete=self._step == (epoch + 1) * self._per_epoch,
+            model=self._model,
+            clean_pass=clean,
+        )
+        measured = tuple(observer.on_epoch_end(end) for observer in self._observers)
+        samples, losses, right = self._sums.tolist()
+        training = {
+            "epoch": epoch + 1,
+            "step": self._step,
+            "loss": losses / samples,
+            "accuracy": right / samples,
+            "learning_rate": self._optimizer.param_groups[0]["lr"],
+            "seconds": self._seconds(),
+        }
+        self._sums.zero_()
+        self._records.append(EpochRecord(training=training, observers=measured))
+        self._publish(self._records[-1])
+
+    def _publish(self, record: EpochRecord) -> None:
+        merged = dict(record.training)
+        for measured in record.observers:
+            merged.update(measured)
+        self._reporter.epoch(merged)
+        if self._on_epoch is not None:
+            self._on_epoch(record)
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._began
+
+    @property
+    def _save_interval(self) -> float:
+        return math.inf if self._checkpointing is None else self._checkpointing.every_seconds
+
+    def _save(self) -> None:
+        if self._checkpointing is None:
+            return
+        save_state(
+            self._checkpointing.path,
+            {
+                "step": self._step,
+                "model": self._model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "observers": [observer.state_dict() for observer in self._observers],
+                "augmentation": self._augmentation.get_state(),
+                "sums": self._sums,
+                "seconds": self._seconds(),
+                "records": [
+                    {"training": dict(record.training), "observers": [dict(row) for row in record.observers]}
+                    for record in self._records
+                ],
+            },
+        )
+        self._last_save = time.monotonic()
+
+    def _resume(self) -> None:
+        if self._checkpointing is None or not self._checkpointing.path.exists():
+            return
+        state = load_state(self._checkpointing.path)
+        self._step = state["step"]
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        for observer, saved in zip(self._observers, state["observers"], strict=True):
+            observer.load_state_dict(saved)
+        self._augmentation = torch.Generator()
+        self._augmentation.set_state(state["augmentation"])
+        self._sums = state["sums"]
+        self._seconds_before = state["seconds"]
+        self._records = [
+            EpochRecord(training=saved["training"], observers=tuple(saved["observers"])) for saved in state["records"]
+        ]

@@ -1,0 +1,92 @@
+"""What others may see of a running training: each batch, and the end of each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from rlsel.models.target import TargetModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchObservation:
+    """A training batch as the model saw it, augmented and in training mode; no tensor carries a gradient.
+
+    Attributes:
+        epoch: Counted from 0.
+        step: Optimiser steps done before this batch.
+        indices: (B,) int64 positions in the training split.
+        labels: (B,) int64.
+        logits: (B, C) float32.
+        features: (B, D) float32.
+        losses: (B,) float32 cross-entropy.
+    """
+
+    epoch: int
+    step: int
+    indices: Tensor
+    labels: Tensor
+    logits: Tensor
+    features: Tensor
+    losses: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanPass:
+    """All samples of a split under one model: un-augmented, in evaluation mode, in data set order.
+
+    Attributes:
+        logits: (N, C) float32, on the CPU.
+        features: (N, D) float32, on the CPU.
+    """
+
+    logits: Tensor
+    features: Tensor
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(N, C) softmax of the logits."""
+        return torch.softmax(self.logits, dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnd:
+    """The end of an epoch.
+
+    Attributes:
+        epoch: Counted from 0.
+        epochs: How many there will be.
+        complete: False for a last epoch that a budget of steps cut short.
+        model: The model as it is now; not to be changed, and copied by whoever wants to keep it.
+        clean_pass: Runs the model over the training split; computed once however often it is called.
+    """
+
+    epoch: int
+    epochs: int
+    complete: bool
+    model: TargetModel
+    clean_pass: Callable[[], CleanPass]
+
+
+class Observer(Protocol):
+    """Sees a training without changing it."""
+
+    def on_batch(self, batch: BatchObservation) -> None:
+        """Sees a batch after the forward pass and before the optimiser step."""
+        ...
+
+    def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
+        """Sees the end of an epoch; returns what it wants in the epoch's line of `metrics.jsonl`."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed training needs, as tensors, numbers, strings, and lists and dicts of them."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        ...

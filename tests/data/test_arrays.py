@@ -1,0 +1,181 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rlsel.data.arrays import Arrays
+from rlsel.data.augmentation import Augmentation
+from rlsel.data.dataset import MemoryImages
+from rlsel.data.loading import normalise
+from rlsel.errors import DataError
+
+LABELS = np.arange(60) % 3
+
+
+def images(*shape: int, dtype: Any = np.uint8, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).random(shape) * 255).astype(dtype)
+
+
+def save(folder: Path, **arrays: np.ndarray) -> Path:
+    np.savez(folder / "own.npz", **arrays)  # type: ignore[arg-type]
+    return folder / "own.npz"
+
+
+def pixels(store: object) -> torch.Tensor:
+    assert isinstance(store, MemoryImages)
+    return store.pixels
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (5,)])
+def test_a_given_test_split_is_taken(tmp_path: Path, dtype: Any, channels: tuple[int, ...]) -> None:
+    given = images(60, 6, 4, *channels, dtype=dtype)
+    test = images(9, 6, 4, *channels, dtype=dtype, seed=1)
+    path = save(tmp_path, images=given, labels=LABELS, test_images=test, test_labels=LABELS[:9])
+    dataset = Arrays(path=path).load()
+    for split, whole in ((dataset.train, given), (dataset.test, test)):
+        expected = whole.reshape(len(whole), 6, 4, -1).transpose(0, 3, 1, 2)
+        expected = expected if dtype == np.uint8 else expected.astype(np.float32)
+        assert np.array_equal(pixels(split.images).numpy(), expected)
+        assert pixels(split.images).dtype == (torch.uint8 if dtype == np.uint8 else torch.float32)
+    assert dataset.train.labels.tolist() == LABELS.tolist()
+    assert dataset.test.labels.tolist() == LABELS[:9].tolist()
+    assert dataset.image_shape == (channels[0] if channels else 1, 6, 4)
+    assert dataset.augmentation == Augmentation()
+    assert dataset.class_names == ("0", "1", "2")
+
+
+def test_without_a_test_split_a_stratified_fifth_becomes_it(tmp_path: Path) -> None:
+    given = images(60, 6, 6)
+    given[:, 0, 0] = np.arange(60)
+    dataset = Arrays(path=save(tmp_path, images=given, labels=LABELS)).load()
+    assert dataset.class_counts() == [16, 16, 16]
+    assert torch.bincount(dataset.test.labels).tolist() == [4, 4, 4]
+    train, test = (pixels(split.images)[:, 0, 0, 0].tolist() for split in (dataset.train, dataset.test))
+    assert train == sorted(train)
+    assert sorted(train + test) == list(range(60))
+    assert dataset.train.labels.tolist() == [row % 3 for row in train]
+
+
+def test_floats_of_any_range_become_standard(tmp_path: Path) -> None:
+    given = images(60, 6, 6, 2, dtype=np.float64) * [1e-3, 1e3] - [7.0, 1e5]
+    dataset = Arrays(path=save(tmp_path, images=given, labels=LABELS)).load()
+    standard = normalise(pixels(dataset.train.images), dataset)
+    # Single precision of numbers around 1e5 with deviation 7e4, and around 7 with 0.07.
+    assert standard.mean(dim=(0, 2, 3)).abs().max() < 1e-4
+    assert (standard.std(dim=(0, 2, 3), correction=0) - 1).abs().max() < 1e-4
+
+
+def test_labels_are_closed_up_and_keep_their_names(tmp_path: Path) -> None:
+    path = save(
+        tmp_path,
+        images=images(60, 6, 6),
+        labels=np.array([0, 4, 9], np.uint8)[LABELS],
+        test_images=images(3, 6, 6),
+        test_labels=np.array([9, 9, 4]),
+    )
+    dataset = Arrays(path=path).load()
+    assert dataset.class_names == ("0", "4", "9")
+    assert dataset.train.labels.tolist() == LABELS.tolist()
+    assert dataset.test.labels.tolist() == [2, 2, 1]
+
+
+def replaced(values: np.ndarray, position: int, value: float) -> np.ndarray:
+    changed = values.copy()
+    changed[position] = value
+    return changed
+
+
+GOOD = {"images": images(60, 6, 6), "labels": LABELS}
+FLOATS = images(60, 6, 6, dtype=np.float32)
+ONE = np.where(LABELS == 2, 0, LABELS)
+ONE[5] = 2
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"images": replaced(FLOATS, 3, np.nan)},
+            "images in .* must hold finite numbers, got nan or infinity in sample 3",
+        ),
+        ({"images": replaced(FLOATS, 7, -np.inf)}, "got nan or infinity in sample 7"),
+        ({"images": replaced(FLOATS.astype(np.float64), 9, 1e300)}, "got nan or infinity in sample 9"),
+        ({"images": images(60, 6, 6, dtype=np.int64)}, "images in .* must be uint8 or float, got int64"),
+        ({"images": np.zeros((60, 6, 6), complex)}, "must be uint8 or float, got complex128"),
+        ({"images": images(60, 6)}, r"images in .* must be \(N, H, W\) or \(N, H, W, C\) .* got the shape \(60, 6\)"),
+        ({"images": images(0, 6, 6), "labels": LABELS[:0]}, "and not empty"),
+        ({"images": images(60, 3, 6, 6)}, r"must be \(N, H, W, C\), got the shape \(60, 3, 6, 6\): use np.moveaxis"),
+        ({"images": np.array([None] * 60)}, "cannot be read .* without objects"),
+        ({"labels": LABELS - 1}, "labels in .* must be integers from 0, got -1"),
+        ({"labels": LABELS.astype(float)}, "labels in .* must be integers from 0, got float64"),
+        ({"labels": LABELS == 1}, "must be integers from 0, got bool"),
+        ({"labels": LABELS.astype(str)}, "must be integers from 0, got <U"),
+        ({"labels": LABELS[:59]}, r"must be one for each of the 60 samples, got the shape \(59,\)"),
+        ({"labels": LABELS[:, None]}, r"got the shape \(60, 1\)"),
+        ({"labels": ONE}, "at least two training samples, got 1 of class '2'"),
+        ({"test_images": images(3, 6, 6)}, "must hold test_labels, got images, labels, test_images"),
+        ({"test_labels": LABELS[:3]}, "must hold test_images"),
+        (
+            {"test_images": images(3, 6, 7), "test_labels": LABELS[:3]},
+            r"test_images in .* must be like images, \(6, 6\) of uint8, got \(6, 7\) of uint8",
+        ),
+        ({"test_images": FLOATS[:3], "test_labels": LABELS[:3]}, "of uint8, got .* of float32"),
+        (
+            {"test_images": images(3, 6, 6), "test_labels": LABELS[:2]},
+            "test_labels in .* one for each of the 3 samples",
+        ),
+        (
+            {"test_images": images(3, 6, 6), "test_labels": LABELS[:3] + 1},
+            "test_labels in .* must be among labels, got 3",
+        ),
+    ],
+)
+def test_unfit_arrays_are_refused_in_one_line(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(DataError, match=message) as error:
+        Arrays(path=save(tmp_path, **{**GOOD, **arrays})).load()
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_array_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"own.npz must hold labels, got images, x$"):
+        Arrays(path=save(tmp_path, images=images(60, 6, 6), x=LABELS)).load()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dataset.path must name a file, got nothing: give dataset.path=<file>"):
+        Arrays().load()
+    with pytest.raises(
+        DataError, match=r"dataset.path must be an existing file, got '.*none.npz', which does not exist"
+    ):
+        Arrays(path=tmp_path / "none.npz").load()
+    with pytest.raises(DataError, match="which is not a file"):
+        Arrays(path=tmp_path).load()
+
+
+def test_files_that_are_no_archive_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.npz"
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"wrong.npz cannot be read \("):
+        Arrays(path=path).load()
+    path.write_bytes(b"junk\n")
+    with pytest.raises(DataError, match=r"wrong.npz cannot be read \("):
+        Arrays(path=path).load()
+    with path.open("wb") as file:
+        np.save(file, LABELS)
+    with pytest.raises(DataError, match=r"wrong.npz must be an .npz file with images and labels, got one array"):
+        Arrays(path=path).load()
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, **GOOD)
+    content = bytearray(path.read_bytes())
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"own.npz cannot be read"):
+        Arrays(path=path).load()
+    content[400] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"own.npz cannot be read \(Bad CRC-32"):
+        Arrays(path=path).load()

@@ -1,0 +1,64 @@
+"""What the package promises about itself as a whole."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import rlsel
+from rlsel.coreset import Coreset
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "rlsel").rglob("*.py"))
+
+HEAVY = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "lightning_fabric", "hydra", "omegaconf", "rich")
+
+
+def loaded_by(statements: str) -> set[str]:
+    """Returns which of the heavy packages a fresh interpreter has loaded after the statements."""
+    command = f"import sys\n{statements}\nprint(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout
+    loaded = set(output.split())
+    assert "rlsel" in loaded
+    return loaded.intersection(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "statements", ["import rlsel", "import rlsel.coreset", "import rlsel; rlsel.Coreset", "import rlsel.randomness"]
+)
+def test_the_artefact_loads_nothing_heavy(statements: str) -> None:
+    assert loaded_by(statements) == set()
+
+
+def test_what_the_check_above_looks_for_would_be_found() -> None:
+    assert loaded_by("import rlsel, omegaconf") == {"omegaconf"}
+
+
+def test_public_names_are_imported_when_asked_for() -> None:
+    assert rlsel.Coreset is Coreset
+    with pytest.raises(AttributeError, match="module 'rlsel' has no attribute 'nope'"):
+        _ = rlsel.nope
+    assert all(getattr(rlsel, name) for name in rlsel.__all__)
+
+
+def test_the_version_is_the_one_of_the_package() -> None:
+    assert rlsel.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+
+def test_there_are_sources_to_look_at() -> None:
+    assert len(SOURCES) > 20
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_no_source_hides_misspelt_keywords_or_looks_names_up(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            assert node.args.kwarg is None, f"line {node.lineno}: a **keywords parameter swallows a misspelt name"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"globals", "locals", "eval", "exec"}, f"line {node.lineno}: {node.func.id}()"
+        if isinstance(node, ast.ImportFrom):
+            assert all(alias.name != "*" for alias in node.names), f"line {node.lineno}: import *"
