@@ -81,7 +81,7 @@ def same(first: Coreset, second: Coreset) -> bool:
 
 
 def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
-    small().save(tmp_path / "run", paths=["a.png", 'b,"c".png', "d.png", "e\nf.png"])
+    small().save(tmp_path / "run", paths=["a.png", 'b,"c".png', "d\r.png", "e\r\nf.png"])
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "coreset.json",
         "indices.npy",
@@ -97,8 +97,8 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
             ["index", "label", "score", "selected", "path"],
             ["0", "0", "2.5", "1", "a.png"],
             ["1", "1", "-1.0", "0", 'b,"c".png'],
-            ["2", "1", "0.1", "0", "d.png"],
-            ["3", "0", "3.0", "1", "e\nf.png"],
+            ["2", "1", "0.1", "0", "d\r.png"],
+            ["3", "0", "3.0", "1", "e\r\nf.png"],
         ]
     assert json.loads((tmp_path / "run" / "coreset.json").read_text()) == {
         "schema_version": 1,

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from rlsel.randomness import borrowed_global_torch_state, numpy_generator, stream, torch_generator
 
-names = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x1f")) | st.integers(), min_size=1, max_size=3)
+names = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters="\x1f")) | st.integers(), min_size=1, max_size=3
+)
 
 
 @pytest.mark.parametrize(

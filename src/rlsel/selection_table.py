@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,8 @@ from numpy.typing import NDArray
 from rlsel.files import write_atomically
 
 _COLUMNS = ("index", "label", "score", "selected")
+
+_SPECIAL = re.compile('[,"\r\n]')
 
 _UNDECODABLE = "surrogateescape"
 """The name of a file may hold bytes that are no text; this writes and reads them unchanged."""
@@ -41,25 +42,24 @@ def write_table(
     """
     selected = np.zeros(len(scores), dtype=np.int64)
     selected[indices] = 1
-    columns: list[Iterable[object]] = [
-        range(len(scores)),
-        labels.tolist(),
+    header = list(_COLUMNS)
+    columns: list[Iterable[str]] = [
+        map(str, range(len(scores))),
+        map(str, labels.tolist()),
         scores.astype(str).tolist(),  # the shortest text that is read back as the same float32
-        selected.tolist(),
+        map(str, selected.tolist()),
     ]
-    header: tuple[str, ...] = _COLUMNS
     if paths is not None:
-        columns.append(paths)
-        header = (*_COLUMNS, "path")
+        header.append("path")
+        columns.append(map(_quoted, paths))
+    rows = [",".join(header), *map(",".join, zip(*columns, strict=True)), ""]
+    content = "\n".join(rows).encode(errors=_UNDECODABLE)
+    write_atomically(path, lambda file: file.write(content))
 
-    def write(file: IO[bytes]) -> None:
-        text = io.TextIOWrapper(file, encoding="utf-8", errors=_UNDECODABLE, newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(zip(*columns, strict=True))
-        text.detach()
 
-    write_atomically(path, write)
+def _quoted(text: str) -> str:
+    """Quotes what a reader would take for the end of a field; `csv.writer` forgets the carriage return."""
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
 def read_labels(path: Path) -> NDArray[np.int64]:

@@ -37,7 +37,7 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path: Path, write_image: W
 def test_classes_may_lack_but_not_be_new(tmp_path: Path, write_image: WriteImage) -> None:
     write_image(tmp_path / "val" / "b" / "1.png")
     assert list_images(tmp_path, "val", ("a", "b"), dataset="own").labels.tolist() == [1]
-    with pytest.raises(DataError, match="own: .*val must have the classes of the training split, got 'b'"):
+    with pytest.raises(DataError, match=r"own: .*val must have the classes of the training split, got 'b'"):
         list_images(tmp_path, "val", ("a",), dataset="own")
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rlsel.data.files import FileImages, decode, read_headers
+from rlsel.data.files import FileImages, decode, decode_all, read_headers
 from rlsel.errors import DataError
 
 WriteImage = Callable[..., np.ndarray]
@@ -68,7 +68,7 @@ def test_reading_draws_nothing_from_the_global_generator(nine: tuple[FileImages,
 
 def test_memory_holds_the_same(nine: tuple[FileImages, torch.Tensor]) -> None:
     store, pixels = nine
-    assert torch.equal(store.in_memory().pixels, pixels)
+    assert torch.equal(decode_all(store.root, store.paths, store.size).pixels, pixels)
 
 
 def test_a_subset_follows_its_positions(nine: tuple[FileImages, torch.Tensor]) -> None:
@@ -110,7 +110,7 @@ def test_the_first_of_several_broken_files_is_named(nine: tuple[FileImages, torc
     with pytest.raises(DataError, match=r"3.png cannot be read as an image \(no image that Pillow knows\)"):
         read_headers(store.root, store.paths)
     with pytest.raises(DataError, match=r"3.png cannot be read as an image \(no image that Pillow knows\)"):
-        store.in_memory()
+        decode_all(store.root, store.paths, store.size)
 
 
 @pytest.mark.parametrize("harm", ["missing", "empty", "folder", "header"])
@@ -144,10 +144,10 @@ def test_the_middle_of_a_longer_image_is_taken(
 
 
 def test_a_larger_image_is_scaled_down_to_cover(tmp_path: Path, write_image: WriteImage) -> None:
-    pixels = write_image(tmp_path / "a.png", size=(24, 40))
-    # 24 -> 8 is a third; the middle 24 columns of 40 remain.
-    expected = Image.fromarray(pixels[:, 8:32]).resize((8, 8), Image.Resampling.BILINEAR)
-    assert np.array_equal(decode(tmp_path / "a.png", (8, 8)), np.asarray(expected))
+    pixels = write_image(tmp_path / "a.png", size=(24, 48))
+    # A third of it is 8 x 16, of which the middle eight columns remain.
+    expected = np.asarray(Image.fromarray(pixels).resize((16, 8), Image.Resampling.BILINEAR))[:, 4:12]
+    assert np.array_equal(decode(tmp_path / "a.png", (8, 8)), expected)
 
 
 def test_a_smaller_image_is_scaled_up(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_what_is_missing_is_said(tmp_path: Path, write_image: WriteImage) -> Non
     with pytest.raises(DataError, match=r"must have class folders with images \(.jpg"):
         ImageFolder(root=tmp_path).load()
     fill(tmp_path, write_image, ("dog",))
-    with pytest.raises(DataError, match="imagefolder: each class must have .* got 0 of class 'cat'"):
+    with pytest.raises(DataError, match=r"imagefolder: each class must have .* got 0 of class 'cat'"):
         ImageFolder(root=tmp_path).load()
     write_image(tmp_path / "cat" / "1.png")
     with pytest.raises(DataError, match="got 1 of class 'cat'"):

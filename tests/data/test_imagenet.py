@@ -85,7 +85,7 @@ def test_a_flat_validation_folder_is_explained(root: Path) -> None:
 def test_a_class_with_one_image_is_refused(root: Path) -> None:
     for number in range(3):
         (root / "train" / WNIDS[2] / f"{WNIDS[2]}_{number}.JPEG").unlink()
-    with pytest.raises(DataError, match="imagenet: each class must have .* got 1 of class 'n01484850'"):
+    with pytest.raises(DataError, match=r"imagenet: each class must have .* got 1 of class 'n01484850'"):
         ImageNet(root=root).load()
 
 

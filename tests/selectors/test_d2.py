@@ -148,6 +148,12 @@ def test_the_users_features_still_need_a_training_for_the_difficulty(feature_tas
     assert needs.clean_epochs == frozenset()
 
 
+def test_forgetting_needs_two_epochs(feature_task: FeatureTask) -> None:
+    # the task trains for one
+    with pytest.raises(ConfigurationError, match=r"training\.epochs must be at least 2"):
+        D2(difficulty="forgetting").needs(feature_task(torch.tensor([0, 0, 1, 1])))
+
+
 @pytest.mark.parametrize("wrong", [{"difficulty": "grand"}, {"neighbours": 0}, {"gamma": -1.0}])
 def test_refuses_wrong_settings(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=rf"selector\.{next(iter(wrong))} must be"):

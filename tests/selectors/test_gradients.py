@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from rlsel.errors import DataError
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.target import TargetModel
 from rlsel.models.vit import ViT
+from rlsel.randomness import borrowed_global_torch_state
 from rlsel.selectors.gradients import (
     LastLayerGradients,
     gradient_norms,
@@ -41,8 +43,7 @@ def images(side: int = 8) -> Dataset:
 
 
 def small_cnn() -> TargetModel:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with borrowed_global_torch_state(0, "test"):
         model = SmallCNN(width=2).build((1, 8, 8), CLASSES)
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):  # statistics that are not those of any batch
@@ -69,9 +70,7 @@ def test_last_layer_norm_by_hand() -> None:
     assert float(norm) == pytest.approx(math.sqrt(13))
 
 
-@given(
-    size=st.integers(1, 12), classes=st.integers(2, 5), width=st.integers(1, 6), seed=st.integers(0, 2**20)
-)
+@given(size=st.integers(1, 12), classes=st.integers(2, 5), width=st.integers(1, 6), seed=st.integers(0, 2**20))
 @settings(max_examples=25, deadline=None)
 def test_last_layer_agrees_with_autograd(size: int, classes: int, width: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -116,8 +115,7 @@ def test_all_parameters_agree_with_autograd(chunk: int, monkeypatch: pytest.Monk
 
 
 def test_attention_agrees_with_autograd_and_warns_of_nothing() -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with borrowed_global_torch_state(0, "test"):
         model = ViT(width=16, depth=1, heads=2, patch=4).build((1, 8, 8), CLASSES).eval()
     dataset = images()
     slow = torch.stack(autograd_gradients(model, dataset)).norm(dim=1)
@@ -165,7 +163,7 @@ def test_memory_bounds_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(single, whole)
 
 
-def test_a_long_wait_is_told_once(monkeypatch: pytest.MonkeyPatch, reporter) -> None:
+def test_a_long_wait_is_told_once(monkeypatch: pytest.MonkeyPatch, reporter: Any) -> None:
     monkeypatch.setattr(gradients_module, "_LARGEST_CHUNK", 2)
     monkeypatch.setattr(gradients_module, "_WORTH_SAYING", 0.0)
     dataset = images()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -28,7 +30,7 @@ SIZE, WRONG = 60, 6
 
 
 @pytest.fixture
-def task(feature_task) -> SelectionTask:
+def task(feature_task: Callable[..., SelectionTask]) -> SelectionTask:
     """Three classes of a bright row each, under noise; the first labels are wrong."""
     truth = torch.arange(SIZE) % 3
     images = 0.5 * torch.randn(SIZE, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -105,7 +107,7 @@ def test_wrong_labels_are_memorized(task: SelectionTask) -> None:
     assert scores[WRONG:].mean() < 0.2 < scores[:WRONG].mean()
 
 
-def test_tells_how_noisy_it_is(task: SelectionTask, reporter) -> None:
+def test_tells_how_noisy_it_is(task: SelectionTask, reporter: Any) -> None:
     Memorization(num_models=2, epochs=1).score(task, Observed())
     assert reporter.notes == [
         "memorization: 2 trainings on 70% of the samples; the standard deviation of a score is up to 0.71 (0.02 with "
@@ -113,7 +115,7 @@ def test_tells_how_noisy_it_is(task: SelectionTask, reporter) -> None:
     ]
 
 
-def test_refuses_too_few_samples(feature_task) -> None:
+def test_refuses_too_few_samples(feature_task: Callable[..., SelectionTask]) -> None:
     with pytest.raises(DataError, match="got 2 samples in all"):
         Memorization(num_models=2).score(feature_task(torch.tensor([0, 1])), Observed())
 

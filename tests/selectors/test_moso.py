@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +25,7 @@ SIZE = 48
 
 
 @pytest.fixture
-def task(feature_task) -> SelectionTask:
+def task(feature_task: Callable[..., SelectionTask]) -> SelectionTask:
     """Three classes of a bright row each, under noise."""
     labels = torch.arange(SIZE) % 3
     images = 0.4 * torch.randn(SIZE, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -173,7 +175,7 @@ def test_every_fold_has_the_same_scale(task: SelectionTask) -> None:
         assert float(values[members].std(correction=0)) == pytest.approx(1, abs=1e-5)
 
 
-def test_announces_its_trainings(task: SelectionTask, reporter) -> None:
+def test_announces_its_trainings(task: SelectionTask, reporter: Any) -> None:
     scored(MoSo(folds=2, checkpoints=2, fast=True), task)
     assert reporter.notes == [
         "moso: 2 trainings of 4 epochs on 1/2 of the samples each, and 4 passes over all samples for their last-layer "

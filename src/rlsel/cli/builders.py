@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlsel.checks import nearest, refuse
-from rlsel.cli.building import Node, Plain, as_node, build, convert, setting_names, shown, target_class, unknown_key
+from rlsel.cli.building import (
+    Node,
+    Plain,
+    as_node,
+    build,
+    convert,
+    setting_names,
+    shown,
+    target_and_settings,
+    unknown_key,
+)
 from rlsel.errors import ConfigurationError, CoresetError
 
 if TYPE_CHECKING:
@@ -111,17 +121,18 @@ def _dataset(node: Node) -> tuple[DatasetSource, Variation]:
     """Parts the one `dataset` node of a user into where it is read from and what is changed in it."""
     from rlsel.data.variation import Variation
 
-    cls = target_class(node, "dataset")
+    cls, node = target_and_settings(node, "dataset")
     of_source, of_variation = setting_names(cls), setting_names(Variation)
     for name in node:
-        if name != "_target_" and name not in of_source | of_variation:
+        if name not in of_source | of_variation:
             raise unknown_key(f"dataset.{name}", of_source | of_variation)
     source: DatasetSource = build(cls, {name: node[name] for name in node if name in of_source}, "dataset")
     return source, build(Variation, {name: node[name] for name in node if name in of_variation}, "dataset")
 
 
 def _build_target(node: Node, key: str) -> Plain:
-    return build(target_class(node, key), node, key)
+    cls, settings = target_and_settings(node, key)
+    return build(cls, settings, key)
 
 
 def _parts(nodes: Node) -> Mapping[str, Any]:
@@ -135,7 +146,7 @@ def _parts(nodes: Node) -> Mapping[str, Any]:
 
 
 def _selector(node: Node, parts: Mapping[str, Any]) -> Selector:
-    cls = target_class(node, "selector")
+    cls, node = target_and_settings(node, "selector")
     wanted = [key for key in PARTS if key in setting_names(cls)]
     if "ratio" in node:
         raise ConfigurationError("selector.ratio is no setting of its own: give ratio=")

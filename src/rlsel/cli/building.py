@@ -67,7 +67,7 @@ def build(
 
     Args:
         cls: The dataclass.
-        node: Its settings; a `_target_` is not looked at.
+        node: Its settings.
         key: The node's dotted key, for messages.
         supplied: Fields that are built already and are no keys of the node.
         hidden: Further fields that are no keys of the node and keep their defaults.
@@ -81,8 +81,6 @@ def build(
     types_of = _field_types(cls, key)
     values = dict(supplied)
     for name, value in node.items():
-        if name == "_target_":
-            continue
         if name not in allowed:
             raise unknown_key(f"{key}.{name}", allowed)
         values[name] = convert(value, types_of[name], f"{key}.{name}")
@@ -93,8 +91,10 @@ def build(
     return cls(**values)
 
 
-def target_class(node: Node, key: str) -> type[Any]:
-    """Finds the dataclass that a node names as its `_target_`; modules in the working folder are found too.
+def target_and_settings(node: Node, key: str) -> tuple[type[Any], Node]:
+    """Parts a node into the dataclass that it names as its `_target_`, and the settings of that class.
+
+    Modules in the working folder are found too.
 
     Raises:
         ConfigurationError: if there is no `_target_`, or it is not an importable dataclass.
@@ -109,7 +109,7 @@ def target_class(node: Node, key: str) -> type[Any]:
         raise refuse(f"{key}._target_", "importable", target, f"{type(error).__name__}: {error}") from error
     if not (isinstance(found, type) and is_dataclass(found)):
         raise refuse(f"{key}._target_", "a dataclass", target, "write @dataclass over the class")
-    return found
+    return found, {name: value for name, value in node.items() if name != "_target_"}
 
 
 def _import(module_name: str) -> types.ModuleType:

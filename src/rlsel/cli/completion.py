@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rlsel.checks import refuse
 from rlsel.cli.output import print_result
-from rlsel.cli.table import COMMANDS
+from rlsel.cli.table import COMMANDS, Command
 from rlsel.errors import ConfigurationError
 
 _OPTIONS = ("--cfg", "--config-dir", "--help", "--multirun")
@@ -43,7 +43,7 @@ def complete(program: str, request: Sequence[str]) -> None:
         settings = [word for word in words[1:] if not word.startswith("-")]
         line = " ".join([Path(program).name, *settings])
         os.environ["COMP_LINE"], os.environ["COMP_POINT"] = line, str(len(line))
-    _ask_hydra(program, request, command.config_name)
+    _ask_hydra(program, request, command)
 
 
 def _words_before_cursor() -> list[str]:
@@ -59,11 +59,11 @@ def _matching(names: Iterable[str], start: str) -> str:
     return " ".join(name for name in names if name.startswith(start))
 
 
-def _ask_hydra(program: str, request: Sequence[str], config_name: str) -> None:
+def _ask_hydra(program: str, request: Sequence[str], command: Command) -> None:
     from rlsel.cli.job import run_hydra
 
     try:
-        run_hydra([program, "--shell-completion", *request], config_name)
+        run_hydra([program, "--shell-completion", *request], command)
     except ConfigurationError:
         # a half-typed line that does not compose has no completion, and the terminal is no place to say so
         if not request[0].startswith("query="):

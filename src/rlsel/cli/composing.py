@@ -58,7 +58,8 @@ def read_composed(config: DictConfig, hydra: HydraConf, command: Command) -> Com
         if key not in command.keys:
             raise unknown_key(str(key), command.keys)
     for key in sorted(command.keys - OPTIONAL):
-        if key not in config:
+        # a mandatory value counts as absent from `config` itself
+        if key not in config.keys():  # noqa: SIM118
             raise ConfigurationError(f"the key {key!r} must not be removed: leave out ~{key}")
     for group in sorted(command.keys & GROUPS):
         if not isinstance(hydra.runtime.choices.get(group, 0), str | None):
@@ -69,7 +70,7 @@ def read_composed(config: DictConfig, hydra: HydraConf, command: Command) -> Com
             raise ConfigurationError(f"{key} must be given: add {key}=VALUE")
         nodes = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise ConfigurationError(explain(error)) from error
+        raise ConfigurationError(explain(error, command.keys)) from error
     chosen = [
         hydra.runtime.choices.get(group) for group in ("dataset", "selector" if "selector" in config else "model")
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -17,20 +18,25 @@ COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, Va
 """What composing a configuration raises for a user's mistake; Hydra uses plain `ValueError` for some."""
 
 
-def explain(error: BaseException) -> str:
-    """Says in one line what was wrong with a configuration, without the word "error"."""
+def explain(error: BaseException, keys: Collection[str] = ()) -> str:
+    """Says in one line what was wrong with a configuration, without the word "error".
+
+    Args:
+        error: What was raised while it was composed.
+        keys: The top-level keys that the configuration may have.
+    """
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and isinstance(cause.parent_node, DictConfig):
-        return _unknown(str(error), cause)
+        return _unknown(str(error), cause, keys)
     if isinstance(cause, MissingMandatoryValue) and cause.full_key:
         return f"{cause.full_key} must be given: add {cause.full_key}=VALUE"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot write {error.filename}: {error.strerror}: go to another folder, or free space"
-    return _shortened(error, cause)
+    return _shortened(error, cause, keys)
 
 
 def _missing_option(error: MissingConfigException) -> str:
@@ -54,11 +60,11 @@ def _unreadable(error: OverrideParseException) -> str:
     return f"cannot read {override!r}: close brackets and quotes, and quote a text with special characters: {quoted}"
 
 
-def _unknown(message: str, cause: ConfigAttributeError | ConfigKeyError) -> str:
+def _unknown(message: str, cause: ConfigAttributeError | ConfigKeyError, keys: Collection[str]) -> str:
     found = _NOT_A_GROUP.search(message)
     key = cause.full_key or (found.group(1) if found else str(cause.key))
     siblings = [str(name) for name in cause.parent_node if name != "hydra"]
-    return str(unknown_key(key, siblings))
+    return str(unknown_key(key, siblings if "." in key or not keys else keys))
 
 
 _LIST_WITHOUT_SWEEP = re.compile(r"Ambiguous value for argument '([^=]+)=(.*?)'")
@@ -68,7 +74,7 @@ _NOT_A_GROUP = re.compile(r"Could not override '([^']+)'")
 _NO_SUCH_KEY = re.compile(r"Could not delete (?:from config\. )?'([^']+)'")
 
 
-def _shortened(error: BaseException, cause: BaseException | None) -> str:
+def _shortened(error: BaseException, cause: BaseException | None, keys: Collection[str]) -> str:
     message = str(error) or str(cause or type(error).__name__)
     if found := _LIST_WITHOUT_SWEEP.search(message):
         key, values = found.groups()
@@ -82,7 +88,7 @@ def _shortened(error: BaseException, cause: BaseException | None) -> str:
     if "Config group override must be a string" in message:
         return "a group such as dataset= takes the name of one of its options: --help lists them"
     if found := _NOT_A_GROUP.search(message):
-        return f"unknown key {found.group(1)!r}: look at the keys with --cfg job"
+        return str(unknown_key(found.group(1), keys))
     if isinstance(cause, OmegaConfBaseException) and cause is not error:
         return one_line(f"{message}: {str(cause).splitlines()[0]}")
     return one_line(re.split(r"\n\s*(?:full_key:|Config search path:|See https)", message)[0])

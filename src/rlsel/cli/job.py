@@ -28,7 +28,7 @@ from rlsel.cli.output import print_error, print_result
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
 from rlsel.errors import ConfigurationError, RlselError
 
-_USERS_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
+_NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +91,10 @@ class Job:
             print_error(label + str(error))
             return Outcome(code=2)
         except OSError as error:
-            if error.errno not in _USERS_FAULTS:
+            if error.errno not in _NO_ACCESS:
                 return _internal_failure(label)
-            print_error(f"{label}cannot write {error.filename}: {error.strerror}: free space or choose another run_dir")
+            where = error.filename or "the run folder"
+            print_error(f"{label}cannot read or write {where}: {error.strerror}: free space or choose another run_dir")
             return Outcome(code=2)
         except Exception:  # noqa: BLE001 - Hydra would print lines of its own
             return _internal_failure(label)
@@ -138,7 +139,7 @@ def run_command(command: Command, options: Options, arguments: Sequence[str]) ->
     job = Job(command=command, arguments=tuple(arguments), sweep_folder=Path.cwd() / sweep_folder)
     for_hydra = [arguments[0], *options.for_hydra(), f"hydra.sweep.dir={sweep_folder}", *options.overrides]
     try:
-        run_hydra(for_hydra, command.config_name, None if options.shows else job)
+        run_hydra(for_hydra, command, None if options.shows else job)
         swept = [Outcome(**json.loads(path.read_text())) for path in sorted(job.sweep_folder.glob("*.json"))]
     finally:
         _sweep_up(sweep_folder)
@@ -158,22 +159,25 @@ def show_help(command: Command, options: Options, program: str) -> None:
     Raises:
         ConfigurationError: if the configuration cannot be composed.
     """
+    texts: list[str] = []
 
-    def show(config: DictConfig) -> None:
+    def take(config: DictConfig) -> None:
         del config
-        groups = sorted(command.keys & (GROUPS | OPTIONAL)) + ["experiment"]
+        groups = [*sorted(command.keys & (GROUPS | OPTIONAL)), "experiment"]
         listed = "".join(f"  {group}: {', '.join(group_options(group))}\n" for group in groups)
-        print_result(HydraConfig.get().help.template.replace("$APP_CONFIG_GROUPS\n", listed).rstrip())
+        texts.append(HydraConfig.get().help.template.replace("$APP_CONFIG_GROUPS\n", listed).rstrip())
 
-    run_hydra([program, *options.without("--help").for_hydra(), *options.overrides], command.config_name, show)
+    plain = options.without("--help", "--multirun", "--resolve")
+    run_hydra([program, *plain.for_hydra(), *options.overrides], command, take)
+    print_result("\n".join(texts))
 
 
-def run_hydra(arguments: Sequence[str], config_name: str, job: Callable[[DictConfig], None] | None = None) -> None:
+def run_hydra(arguments: Sequence[str], command: Command, job: Callable[[DictConfig], None] | None = None) -> None:
     """Calls `hydra.main` with other arguments than the program's; they are the program's own again afterwards.
 
     Args:
         arguments: What Hydra reads as `sys.argv`.
-        config_name: The primary configuration.
+        command: The command whose configuration is composed.
         job: Called for each job; None where Hydra only shows something.
 
     Raises:
@@ -183,12 +187,16 @@ def run_hydra(arguments: Sequence[str], config_name: str, job: Callable[[DictCon
     sys.argv = list(arguments)
     try:
         with _full_errors(), contextlib.redirect_stderr(said) if job is None else contextlib.nullcontext():
-            hydra.main(version_base="1.3", config_path="pkg://rlsel.conf", config_name=config_name)(job or _nothing)()
+            hydra.main(version_base="1.3", config_path="pkg://rlsel.conf", config_name=command.config_name)(
+                job or _nothing
+            )()
     except SystemExit as leaving:
         if leaving.code not in (0, None):
             raise ConfigurationError(said.getvalue() or "Hydra cannot do that") from leaving
+    except BrokenPipeError:
+        raise
     except COMPOSITION_ERRORS as error:
-        raise ConfigurationError(explain(error)) from error
+        raise ConfigurationError(explain(error, command.keys)) from error
     finally:
         sys.argv = full
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rlsel.cli.building import Node, as_node, build, target_class
+from rlsel.cli.building import Node, as_node, build, target_and_settings
 from rlsel.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def open_loggers(node: Node, name: str) -> list[LoggingReporter]:
     """
     reporters = []
     for key, value in as_node(node, "logger").items():
-        settings_node = as_node(value, f"logger.{key}")
-        settings: LoggerSettings = build(target_class(settings_node, f"logger.{key}"), settings_node, f"logger.{key}")
-        reporters.append(LoggingReporter(settings.open(name)))
+        cls, settings = target_and_settings(as_node(value, f"logger.{key}"), f"logger.{key}")
+        logger: LoggerSettings = build(cls, settings, f"logger.{key}")
+        reporters.append(LoggingReporter(logger.open(name)))
     return reporters

@@ -37,8 +37,6 @@ def main() -> int:
         with _termination_raises():
             return _dispatch(sys.argv)
     except RlselError as error:
-        if os.environ.get("RLSEL_DEBUG") == "1":
-            traceback.print_exc()
         print_error(str(error))
         return USER_ERROR
     except KeyboardInterrupt as stop:

@@ -34,9 +34,9 @@ class Options:
         """Whether the command only shows something and runs nothing."""
         return bool(self.others or self.flags & {"--hydra-help", "--shell-completion"})
 
-    def without(self, flag: str) -> Options:
-        """Returns the same without a flag."""
-        return replace(self, flags=self.flags - {flag})
+    def without(self, *flags: str) -> Options:
+        """Returns the same without some flags."""
+        return replace(self, flags=self.flags - set(flags))
 
     def for_hydra(self) -> list[str]:
         """Returns the arguments in the order that Hydra needs: settings behind the options."""

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 
 
 def is_main_process() -> bool:
@@ -16,8 +17,13 @@ def print_result(text: str) -> None:
 
 
 def print_error(message: str) -> None:
-    """Writes `error: …` to stderr, in one line whatever the message holds; once, however many processes fail."""
+    """Writes `error: …` to stderr, in one line whatever the message holds; once, however many processes fail.
+
+    With `RLSEL_DEBUG=1` the traceback of the exception that is being handled stands above it.
+    """
     if is_main_process():
+        if os.environ.get("RLSEL_DEBUG") == "1":
+            traceback.print_exc()
         sys.stderr.write(f"error: {one_line(message)}\n")
         sys.stderr.flush()
 

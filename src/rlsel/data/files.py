@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import struct
 import sys
 import warnings
@@ -87,10 +88,16 @@ class FileImages:
             # Python 3.12 warns of every fork; the workers only decode, and take no lock of another thread.
             warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
             parts = iter(self._loader(index_batches))
+        broken = None
         for part in parts:
             if isinstance(part, str):
-                raise DataError(part)
+                broken = part
+                break
             yield part.permute(0, 3, 1, 2)
+        # The workers end with the iterator; kept alive by the error's traceback, they would wait for the collector.
+        del parts
+        if broken is not None:
+            raise DataError(broken)
 
     def subset(self, indices: Tensor) -> FileImages:
         return FileImages(
@@ -106,31 +113,16 @@ class FileImages:
             digest.update(os.fsencode(path) + f"\0{size}\n".encode())
         return digest.digest()
 
-    def in_memory(self) -> MemoryImages:
-        """Decodes every file at once.
-
-        Raises:
-            DataError: for the first file that cannot be decoded.
-        """
-        height, width = self.size
-        pixels = np.empty((len(self), height, width, 3), np.uint8)
-
-        def decode_block(block: range) -> None:
-            for i in block:
-                pixels[i] = decode(self.root / self.paths[i], self.size)
-
-        _in_threads(decode_block, len(self))
-        return MemoryImages(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-
     def _loader(self, index_batches: Sequence[Tensor]) -> DataLoader[Tensor | str]:
-        workers = min(4, _cores(), len(index_batches))
+        workers = min(4, _cores(), len(index_batches)) if len(index_batches) > 1 else 0
         return DataLoader(
             _BatchDecoder(self),  # type: ignore[arg-type]
             batch_size=None,
             sampler=[batch.numpy() for batch in index_batches],
-            num_workers=workers if len(index_batches) > 1 else 0,
-            worker_init_fn=_silence_warnings,
-            multiprocessing_context="fork" if workers and len(index_batches) > 1 and sys.platform == "linux" else None,
+            num_workers=workers,
+            worker_init_fn=_prepare_worker,
+            # A fresh interpreter for each worker would import torch again in every epoch.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             # The loader draws a seed for its workers; without a generator of its own it would take it from torch's
             # global one and so shift what the model draws.
             generator=torch.Generator(),
@@ -186,6 +178,30 @@ def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
+def decode_all(root: Path, paths: Sequence[str], size: tuple[int, int]) -> MemoryImages:
+    """Decodes files to memory, as `decode` does.
+
+    Args:
+        root: The folder that the paths are relative to.
+        paths: N files.
+        size: (H, W).
+
+    Returns:
+        (N, 3, H, W) uint8.
+
+    Raises:
+        DataError: for the first file that cannot be decoded.
+    """
+    pixels = np.empty((len(paths), *size, 3), np.uint8)
+
+    def decode_block(block: range) -> None:
+        for i in block:
+            pixels[i] = decode(root / paths[i], size)
+
+    _in_threads(decode_block, len(paths))
+    return MemoryImages(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+
+
 def read_headers(root: Path, paths: Sequence[str]) -> Headers:
     """Opens every file and reads its header, which finds what is no image without the cost of decoding.
 
@@ -234,5 +250,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _silence_warnings(worker: int) -> None:  # noqa: ARG001
+def _prepare_worker(worker: int) -> None:  # noqa: ARG001
+    """Leaves warnings and Ctrl-C to the main process, which ends the workers when it is done with them."""
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -13,8 +14,8 @@ from rlsel.checks import one_of, positive_int
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.class_folders import Listing, class_folders, list_images
 from rlsel.data.classes import divide, require_two_samples
-from rlsel.data.dataset import Dataset
-from rlsel.data.files import FileImages, read_headers
+from rlsel.data.dataset import Dataset, ImageStore
+from rlsel.data.files import decode_all, read_headers
 from rlsel.data.imagenet import stored_side
 from rlsel.data.locations import check_location, existing_folder
 from rlsel.data.statistics import channel_statistics
@@ -82,10 +83,14 @@ class ImageFolder:
         classes, train, test = self._list(root)
         headers = [read_headers(root, part.paths) for part in (train, test)]
         geometry = choose_geometry(headers[0].sides, self.image_size)
-        stores = [
-            part.files(header.file_bytes, geometry.size) for part, header in zip((train, test), headers, strict=True)
-        ]
-        images = [store.in_memory() for store in stores] if self._fits(stores) else stores
+        images: list[ImageStore]
+        if self._in_memory(sum(len(part.paths) for part in (train, test)), geometry.size):
+            images = [decode_all(root, part.paths, geometry.size) for part in (train, test)]
+        else:
+            images = [
+                part.files(header.file_bytes, geometry.size)
+                for part, header in zip((train, test), headers, strict=True)
+            ]
         mean, std = channel_statistics(images[0], at_most=_STATISTICS_SAMPLE)
         return Dataset(
             name=self.name,
@@ -114,8 +119,8 @@ class ImageFolder:
         division = divide(self.name, train.labels, classes)
         return classes, train.at(division.train), train.at(division.test)
 
-    def _fits(self, stores: list[FileImages]) -> bool:
-        needed = sum(len(store) * int(np.prod(store.shape)) for store in stores)
+    def _in_memory(self, count: int, size: tuple[int, int]) -> bool:
+        needed = count * 3 * math.prod(size)
         return self.storage == "memory" or (self.storage == "auto" and needed <= MEMORY_LIMIT)
 
 

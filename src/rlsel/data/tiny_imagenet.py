@@ -11,8 +11,8 @@ import torch
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.class_folders import Listing, list_images
 from rlsel.data.classes import require_two_samples
-from rlsel.data.dataset import Dataset, Split
-from rlsel.data.files import read_headers
+from rlsel.data.dataset import Dataset
+from rlsel.data.files import decode_all
 from rlsel.data.locations import cache_folder, check_location, existing_folder, one_line
 from rlsel.data.statistics import channel_statistics
 from rlsel.errors import DataError
@@ -47,7 +47,7 @@ class TinyImageNet:
         train = list_images(root, "train", wnids, dataset=self.name)
         require_two_samples(self.name, train.labels, wnids)
         test = _list_validation(root, wnids)
-        splits = [_decoded(part) for part in (train, test)]
+        splits = [part.split(decode_all(root, part.paths, _SIZE)) for part in (train, test)]
         mean, std = channel_statistics(splits[0].images)
         return Dataset(
             name=self.name,
@@ -68,11 +68,6 @@ class TinyImageNet:
             f"tiny_imagenet was not found in {place} or {place / FOLDER}, which needs wnids.txt: unpack "
             "http://cs231n.stanford.edu/tiny-imagenet-200.zip and give dataset.root=<folder>"
         )
-
-
-def _decoded(part: Listing) -> Split:
-    headers = read_headers(part.root, part.paths)
-    return part.split(part.files(headers.file_bytes, _SIZE).in_memory())
 
 
 def _list_validation(root: Path, wnids: tuple[str, ...]) -> Listing:

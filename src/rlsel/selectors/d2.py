@@ -11,7 +11,7 @@ of its neighbours; then nodes are chosen greedily, and each choice lowers its ne
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -23,10 +23,13 @@ from rlsel.checks import number_between, one_of, positive_int
 from rlsel.cover.coverage import class_members
 from rlsel.cover.neighbours import Neighbours, nearest_neighbours
 from rlsel.export import ExportSettings
+from rlsel.selectors.aum import aum_difficulty
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
 from rlsel.selectors.costs import announce_cost, pair_seconds
 from rlsel.selectors.features import feature_needs, selection_features
+from rlsel.selectors.forgetting import forgetting_events
 from rlsel.selectors.ordering import rank_scores
+from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
 from rlsel.training.dynamics import Dynamics
 
 _TILE_MEGABYTES = 200  # of the search for neighbours
@@ -117,12 +120,11 @@ def difficulty_from(dynamics: Dynamics, measure: Difficulty) -> Tensor:
         (N,) float32, high = hard, scaled to [0, 1].
     """
     if measure == "aum":
-        values = -dynamics.margin.mean(dim=0)
+        values = aum_difficulty(dynamics.margin)
     elif measure == "el2n":
         values = dynamics.error_norm.mean(dim=0)
     else:
-        forgotten = (dynamics.correct[:-1] & ~dynamics.correct[1:]).sum(dim=0)
-        values = torch.where(dynamics.correct.any(dim=0), forgotten, dynamics.epochs).float()
+        values = forgetting_events(dynamics.correct).float()
     lowest, highest = values.min(), values.max()
     return (values - lowest) / (highest - lowest) if highest > lowest else torch.ones_like(values)
 
@@ -154,13 +156,12 @@ class D2:
         number_between("selector.gamma", self.gamma, 0)
 
     def needs(self, task: SelectionTask) -> Needs:
-        return Needs(training=True, clean_epochs=feature_needs(task).clean_epochs)
+        dynamics = dynamics_needs(task, least_epochs=2 if self.difficulty == "forgetting" else 1)
+        return replace(dynamics, clean_epochs=feature_needs(task).clean_epochs)
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:
-        if observed.dynamics is None:
-            raise ValueError("d2 needs the dynamics of the target training")
         features = selection_features(task, observed)
-        difficulty = difficulty_from(observed.dynamics, self.difficulty)
+        difficulty = difficulty_from(recorded_dynamics(observed), self.difficulty)
         everything = [torch.arange(len(task))]
         groups = class_members(task.labels, task.dataset.num_classes) if self.per_class else everything
         sizes = [len(members) for members in groups]

@@ -42,12 +42,13 @@ def facility_location_order(similarities: Tensor) -> Tensor:
     best = similarities.new_zeros(size)
     tile = max(1, _TILE_ELEMENTS // size)
     # by NumPy, because torch copies what it adds up in another type
-    gains = torch.from_numpy(similarities.numpy().sum(axis=1, dtype=np.float64))
+    seen_gains = similarities.numpy().sum(axis=1, dtype=np.float64)
+    gains = torch.from_numpy(seen_gains)  # the same memory
     order = torch.empty(size, dtype=torch.int64)
     # two samples that would only represent each other gain exactly the same: rounding must not decide between them
     rounding = 1e-9 * float(similarities.max())
     for position in range(size):
-        chosen = int((gains >= gains.max() - rounding).to(torch.uint8).argmax())
+        chosen = int(np.argmax(seen_gains >= seen_gains.max() - rounding))
         order[position] = chosen
         improved = (similarities[chosen] > best).nonzero()[:, 0]
         for rows in torch.split(improved, tile):

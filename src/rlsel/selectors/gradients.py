@@ -50,8 +50,9 @@ class LastLayerGradients:
 
     def norms(self) -> Tensor:
         """(N,) Euclidean norms, ‖p - y‖ √(1 + ‖h‖²)."""
-        squared_lengths = torch.linalg.vector_norm(self.features, dim=1).square()
-        return torch.linalg.vector_norm(self.errors, dim=1) * (1 + squared_lengths).sqrt()
+        lengths: Tensor = torch.linalg.vector_norm(self.features, dim=1)
+        errors: Tensor = torch.linalg.vector_norm(self.errors, dim=1)
+        return errors * (1 + lengths.square()).sqrt()
 
     def total(self) -> Tensor:
         """(C, D + 1) sum over the samples; the last column belongs to the bias."""

@@ -51,7 +51,6 @@ def draw_subsets(size: int, num_models: int, *, share: float, generator: torch.G
     return included
 
 
-
 def left_out_of(num_models: int, share: float) -> int:
     """Returns of how many of the models each sample is left out."""
     return min(num_models - 1, max(1, round((1 - share) * num_models)))
@@ -121,8 +120,8 @@ class Memorization:
             )
         out = left_out_of(self.num_models, self.share)
         task.reporter.note(
-            f"memorization: {self.num_models} trainings on {self.share:.0%} of the samples; the standard deviation of a "
-            f"score is up to {worst_deviation(self.num_models, out):.2f} (0.02 with the paper's 2000 trainings)"
+            f"memorization: {self.num_models} trainings on {self.share:.0%} of the samples; the standard deviation "
+            f"of a score is up to {worst_deviation(self.num_models, out):.2f} (0.02 with the paper's 2000 trainings)"
         )
         return Scores(values=require_finite(memorization_scores(self._outcomes(task, included), included)))
 

@@ -1,0 +1,83 @@
+"""The command line in this process, and commands that only take down what they were asked."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlsel.cli.main import main
+from rlsel.training.reporting import Reporter
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call of the program left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.out.splitlines()[-1]
+
+
+@pytest.fixture
+def rlsel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Calls `rlsel` with arguments, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rlsel", *arguments])
+        code = main()
+        printed = capsys.readouterr()
+        return Result(code, printed.out, printed.err)
+
+    return call
+
+
+@dataclass
+class FakeCommand:
+    """Stands in for a command: keeps its requests, does something, and returns a folder without making it."""
+
+    requests: list[Any] = field(default_factory=list)
+    act: Callable[[Any, Reporter], None] = lambda request, reporter: None
+
+    def __call__(self, request: Any, reporter: Reporter) -> Path:
+        self.requests.append(request)
+        self.act(request, reporter)
+        given = request.options.run_dir
+        if given is not None and not request.options.several:
+            return given
+        ratios = getattr(request, "ratios", (1.0,))
+        return (given or Path.cwd() / "outputs" / "somewhere") / f"ratio-{ratios[0]:.2f}_seed-{request.settings.seed}"
+
+    @property
+    def request(self) -> Any:
+        """The only request."""
+        (request,) = self.requests
+        return request
+
+
+@pytest.fixture
+def select(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
+    command = FakeCommand()
+    monkeypatch.setattr("rlsel.commands.select.select", command)
+    return command
+
+
+@pytest.fixture
+def finetune_ratio(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
+    command = FakeCommand()
+    monkeypatch.setattr("rlsel.commands.finetune_ratio.finetune_ratio", command)
+    return command
+
+
+@pytest.fixture
+def train_on_subset(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
+    command = FakeCommand()
+    monkeypatch.setattr("rlsel.commands.train_on_subset.train_on_subset", command)
+    return command
