@@ -60,7 +60,10 @@ ROWS = [
     ("select reward=nope", "reward must be one of cover, .*, got 'nope'"),
     ("select +experiment=nope", "experiment must be one of .*paper.*, got 'nope'"),
     ("select logger=nope", "logger must be one of csv, tensorboard, got 'nope'"),
-    ("select hydra/launcher=nope", "hydra/launcher must be one of basic.*, got 'nope': .*pip install hydra-nope-launcher"),
+    (
+        "select hydra/launcher=nope",
+        "hydra/launcher must be one of basic.*, got 'nope': .*pip install hydra-nope-launcher",
+    ),
     ("select dataset=null", "a group such as dataset= takes the name of one of its options"),
     ("select dataset=[digits,arrays]", "dataset must be one name of "),
     ("select selector=[random,el2n]", "selector must be one name of .*or selectors="),
@@ -95,7 +98,10 @@ ROWS = [
     ("select -m ratio=interval(0,1)", "BasicSweeper does not support sweep type"),
     ("finetune-ratio ratio=0.5", "run must be given: add run=VALUE"),
     ("finetune-ratio run=none", "ratio must be given"),
-    ("finetune-ratio run=none ratio=0.5", "run must be the folder of a finished run, got '.*none': there is no such folder"),
+    (
+        "finetune-ratio run=none ratio=0.5",
+        "run must be the folder of a finished run, got '.*none': there is no such folder",
+    ),
     ("finetune-ratio run=none ratio=0.5 model=vit", "unknown key 'model': there are dataset, device,"),
     ("finetune-ratio run=none ratio=0.5 +policy=ppo", "unknown key 'policy'"),
     ("train-on-subset", "coreset must be given"),

@@ -18,7 +18,9 @@ def test_the_overview_names_every_command_with_an_example(rlsel, arguments) -> N
     assert (result.code, result.err) == (0, "")
     assert len(COMMANDS) >= 3
     for command in COMMANDS.values():
-        assert re.search(rf"^  {command.name} +{re.escape(command.summary)}\n +{re.escape(command.example)}$", result.out, re.M)
+        assert re.search(
+            rf"^  {command.name} +{re.escape(command.summary)}\n +{re.escape(command.example)}$", result.out, re.M
+        )
         assert command.example.startswith(f"rlsel {command.name} ")
 
 

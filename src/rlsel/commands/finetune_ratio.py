@@ -68,9 +68,12 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         Coreset.load(request.run).check(size=len(dataset.train), fingerprint=dataset.fingerprint)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
-        with begun([cell.folder for cell in missing], "finetune-ratio", [cell.settings for cell in missing]):
+        with (
+            request.options.device.computing() as fabric,
+            begun([cell.folder for cell in missing], "finetune-ratio", [cell.settings for cell in missing]),
+        ):
             for cell in missing:
-                _finetune(request, cell, stored, dataset, reporter, began=began)
+                _finetune(request, cell, stored, dataset, fabric, reporter, began=began)
     return common_parent(paths)
 
 
@@ -94,7 +97,14 @@ def _cell(request: FinetuneRequest, selector: RLSelector) -> _Cell:
 
 
 def _finetune(
-    request: FinetuneRequest, cell: _Cell, stored: StoredPolicy, dataset: Dataset, reporter: Reporter, *, began: float
+    request: FinetuneRequest,
+    cell: _Cell,
+    stored: StoredPolicy,
+    dataset: Dataset,
+    fabric: Fabric,
+    reporter: Reporter,
+    *,
+    began: float,
 ) -> None:
     seed = request.settings.seed
     if request.features == "saved":
@@ -104,7 +114,6 @@ def _finetune(
         recording = Recording(dataset.train.labels, dataset.num_classes)
         learner = _learner(cell, dataset, seed, recording)
         learner.warm_start(stored)
-        fabric = request.options.device.fabric()
         model = _continue(request, cell, dataset, [*recording.observers, learner], fabric, reporter)
         features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
         logits = learner.finish(features, stored.evidence.behaviour)

@@ -62,16 +62,18 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
         dataset = read_dataset(request.settings)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
-        task = SelectionTask(
-            dataset=dataset,
-            model=request.settings.model,
-            training=request.settings.training,
-            fabric=request.options.device.fabric(),
-            seed=request.settings.seed,
-            features=read_features(request.features, len(dataset.train)),
-            reporter=reporter,
-        )
-        _make(missing, task, began=began, resume=request.options.resume == "auto")
+        features = read_features(request.features, len(dataset.train))
+        with request.options.device.computing() as fabric:
+            task = SelectionTask(
+                dataset=dataset,
+                model=request.settings.model,
+                training=request.settings.training,
+                fabric=fabric,
+                seed=request.settings.seed,
+                features=features,
+                reporter=reporter,
+            )
+            _make(missing, task, began=began, resume=request.options.resume == "auto")
     return common_parent(paths)
 
 

@@ -66,7 +66,10 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
     if request.options.resume == "never":
         checkpoint.unlink(missing_ok=True)
     source = "full" if request.coreset is None else str(request.coreset.absolute())
-    with begun([folder], "train-on-subset", [{**settings, "coreset": source}]):
+    with (
+        request.options.device.computing() as fabric,
+        begun([folder], "train-on-subset", [{**settings, "coreset": source}]),
+    ):
         write_array(folder.path / "indices.npy", subset.indices)
         metrics = MetricsFile(folder.path / "metrics.jsonl")
         result, model = train_on(
@@ -74,7 +77,7 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
             subset.indices,
             model=request.settings.model,
             settings=request.settings.training,
-            fabric=request.options.device.fabric(),
+            fabric=fabric,
             seed=request.settings.seed,
             reporter=reporter,
             on_epoch=lambda record: metrics.append(record.training),

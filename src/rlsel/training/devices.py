@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,28 +26,49 @@ class DeviceSettings:
         accelerator: `cpu`, `cuda`, `mps`, or `auto` for the best there is.
         processes: How many processes train one model together; one GPU each where there are GPUs.
         precision: `32-true`, `16-mixed` or `bf16-mixed`.
+        threads: CPU threads of each process. Another number rounds sums in another order, so that results are
+            byte-identical only among runs with the same one.
     """
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     processes: int = 1
     precision: Precision = "32-true"
+    threads: int = 1
 
     def __post_init__(self) -> None:
         one_of("device.accelerator", self.accelerator, ("auto", "cpu", "cuda", "mps"))
         positive_int("device.processes", self.processes)
+        positive_int("device.threads", self.threads)
         one_of("device.precision", self.precision, ("32-true", "16-mixed", "bf16-mixed"))
 
-    def fabric(self) -> Fabric:
-        """Makes the Fabric of these settings.
+    @contextmanager
+    def computing(self) -> Iterator[Fabric]:
+        """Gives the Fabric of these settings, and limits this process to their threads inside the block.
 
         Raises:
             ConfigurationError: if the machine has no such accelerator.
         """
+        from threadpoolctl import threadpool_limits
+
+        fabric = self._fabric()
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            with threadpool_limits(self.threads):
+                yield fabric
+        finally:
+            torch.set_num_threads(before)
+
+    def _fabric(self) -> Fabric:
         available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         if not available.get(self.accelerator, True):
             raise ConfigurationError(
                 f"device.accelerator must be one that this machine has, got {self.accelerator!r}: "
                 "use device.accelerator=auto or cpu"
+            )
+        if self.processes > 1:
+            raise ConfigurationError(
+                f"device.processes must be 1 in this version, got {self.processes}: use jobs= to run several at once"
             )
         from lightning_fabric import Fabric
 

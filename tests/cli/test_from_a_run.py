@@ -1,0 +1,149 @@
+"""Commands that start from a run: what it recorded is used, unless the user gives something else."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rlsel.cli.recorded import prefer_given
+from rlsel.commands.requests import FinetuneRequest, RunOptions, RunSettings, TrainOnSubsetRequest
+from rlsel.commands.settings import selection_settings
+from rlsel.cover.settings import CoverSettings
+from rlsel.data.arrays import Arrays
+from rlsel.data.digits import Digits
+from rlsel.data.variation import Variation
+from rlsel.export import ExportSettings
+from rlsel.models.resnet import ResNet18
+from rlsel.models.small_cnn import SmallCNN
+from rlsel.policy.ppo import PPO
+from rlsel.policy.rewards import Paper
+from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.settings import TrainingSettings
+
+SETTINGS = RunSettings(
+    dataset=Arrays(path=Path("/data/x.npz")),
+    variation=Variation(train_size=50, label_noise=0.2),
+    model=ResNet18(width=16),
+    training=TrainingSettings(epochs=3, step_milestones=(0.4,)),
+    seed=5,
+)
+SELECTOR = RLSelector(policy=PPO(passes=3), reward=Paper(), cover=CoverSettings(reduction="sum"), ratio=0.4, rollout=64)
+EXPORT = ExportSettings(mode="sample", temperature=0.5)
+
+
+@pytest.fixture
+def run(tmp_path) -> Path:
+    """A run folder with the settings above."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    content = selection_settings(SETTINGS, selector=SELECTOR, ratio=0.4, export=EXPORT, features=None)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"command": "select", **content}))
+    return folder
+
+
+def test_fine_tuning_takes_everything_from_the_run(rlsel, finetune_ratio, run) -> None:
+    result = rlsel("finetune-ratio", "run=run", "ratio=0.2")
+    assert result.code == 0, result.err
+    request = finetune_ratio.request
+    # the selector's ratio is set for each coreset by the command
+    assert request.selector == RLSelector(
+        policy=SELECTOR.policy, reward=SELECTOR.reward, cover=SELECTOR.cover, rollout=64
+    )
+    assert request == FinetuneRequest(
+        run=run, settings=SETTINGS, selector=request.selector, ratios=(0.2,), epochs=15, features="saved", export=EXPORT
+    )
+
+
+def test_fine_tuning_prefers_what_the_user_gives(rlsel, finetune_ratio, run, tmp_path) -> None:
+    result = rlsel(
+        "finetune-ratio", "run=run", "ratio=[0.2,0.3]", "epochs=4", "features=continued", "seed=9", "run_dir=r",
+        "training.learning_rate=0.5", "export.mode=topk", "dataset=arrays", "dataset.path=y.npz", "dataset.train_size=9",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    request = finetune_ratio.request
+    assert (request.ratios, request.epochs, request.features) == ((0.2, 0.3), 4, "continued")
+    assert request.settings == RunSettings(
+        dataset=Arrays(path=tmp_path / "y.npz"),
+        variation=Variation(train_size=9),
+        model=SETTINGS.model,
+        training=TrainingSettings(epochs=3, step_milestones=(0.4,), learning_rate=0.5),
+        seed=9,
+    )
+    assert request.export == ExportSettings(mode="topk", temperature=0.5)
+    assert request.options == RunOptions(run_dir=tmp_path / "r")
+
+
+def test_a_single_value_of_the_data_set_changes_the_recorded_one(rlsel, finetune_ratio, run) -> None:
+    assert rlsel("finetune-ratio", "run=run", "ratio=0.2", "dataset.test_size=20").code == 0
+    assert finetune_ratio.request.settings.dataset == SETTINGS.dataset
+    assert finetune_ratio.request.settings.variation == Variation(train_size=50, label_noise=0.2, test_size=20)
+
+
+def test_a_coreset_brings_its_data_set_but_not_its_model(rlsel, train_on_subset, run) -> None:
+    result = rlsel("train-on-subset", "coreset=run", "training.epochs=2")
+    assert result.code == 0, result.err
+    assert train_on_subset.request == TrainOnSubsetRequest(
+        coreset=run,
+        settings=RunSettings(
+            dataset=SETTINGS.dataset,
+            variation=SETTINGS.variation,
+            model=SmallCNN(),
+            training=TrainingSettings(epochs=2),
+            seed=0,
+        ),
+    )
+
+
+def test_a_data_set_for_a_coreset_of_a_run_stands_for_itself(rlsel, train_on_subset, run, tmp_path) -> None:
+    assert rlsel("train-on-subset", "coreset=run", "dataset=arrays", "dataset.path=y.npz").code == 0
+    assert train_on_subset.request.settings.dataset == Arrays(path=tmp_path / "y.npz")
+    assert train_on_subset.request.settings.variation == Variation()
+
+
+@pytest.mark.parametrize("coreset", ["full", "kept.npy"])
+def test_without_a_record_the_default_data_set_is_meant(rlsel, train_on_subset, tmp_path, coreset) -> None:
+    (tmp_path / "kept.npy").touch()
+    result = rlsel("train-on-subset", f"coreset={coreset}", "dataset.train_size=30")
+    assert result.code == 0, result.err
+    request = train_on_subset.request
+    assert request.coreset == (None if coreset == "full" else tmp_path / "kept.npy")
+    assert (request.settings.dataset, request.settings.variation) == (Digits(), Variation(train_size=30))
+
+
+@pytest.mark.parametrize("command", ["finetune-ratio ratio=0.5 run=", "train-on-subset coreset="])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "it has no config.yaml"),
+        ("[1, 2", "cannot read .*config.yaml"),
+        ("- 1", "cannot read .*config.yaml: it holds no settings"),
+        ("dataset: ${nope}", "cannot read .*config.yaml"),
+        ("dataset: {_target_: nope.Nope}", "importable, got 'nope.Nope'|no 'training' in it"),
+        ("\0", "cannot read .*config.yaml"),
+    ],
+)
+def test_a_damaged_record_is_refused(rlsel, tmp_path, command, content, message) -> None:
+    (tmp_path / "run").mkdir()
+    if content is not None:
+        (tmp_path / "run" / "config.yaml").write_text(content)
+    *options, last = command.split()
+    result = rlsel(*options, f"{last}run")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert re.search(message, result.err), result.err
+
+
+def test_the_parent_of_several_runs_names_one_of_them(rlsel, run, tmp_path) -> None:
+    cell = tmp_path / "several" / "el2n" / "ratio-0.30_seed-0"
+    cell.parent.mkdir(parents=True)
+    run.rename(cell)
+    result = rlsel("finetune-ratio", "ratio=0.5", "run=several")
+    assert result.err.endswith("choose one of the runs in it, for example el2n/ratio-0.30_seed-0\n")
+
+
+def test_null_means_as_recorded() -> None:
+    assert prefer_given(None, 3) == 3
+    assert prefer_given(0, 3) == 0
+    assert prefer_given({"a": None, "b": 2}, {"a": 1, "b": 1}) == {"a": 1, "b": 2}
+    assert prefer_given({"_target_": "x.Y", "a": None, "b": 2}, {"a": 1, "c": 1}) == {"_target_": "x.Y", "b": 2}
+    assert prefer_given({"a": None, "b": 2}, None) == {"b": 2}

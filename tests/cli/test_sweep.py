@@ -1,0 +1,103 @@
+import sys
+
+import pytest
+
+from rlsel.errors import DataError
+
+
+def test_every_combination_is_a_job_of_its_own(rlsel, select, tmp_path) -> None:
+    result = rlsel("select", "ratio=0.3,0.5", "-m", "seed=0,1", "run_dir=runs")
+    assert (result.code, result.out, result.err) == (0, f"{tmp_path / 'runs'}\n", "")
+    cells = [(request.ratios, request.settings.seed) for request in select.requests]
+    assert cells == [((0.3,), 0), ((0.3,), 1), ((0.5,), 0), ((0.5,), 1)]
+    assert all(request.options.several for request in select.requests)
+
+
+def test_a_single_run_is_not_several(rlsel, select) -> None:
+    rlsel("select", "run_dir=a")
+    assert not select.request.options.several
+
+
+def test_a_list_in_a_sweep_stays_a_list(rlsel, select) -> None:
+    rlsel("select", "-m", "ratio=[0.3,0.5]", "seed=0,1")
+    assert [request.ratios for request in select.requests] == [(0.3, 0.5)] * 2
+
+
+def test_without_run_dir_the_deepest_common_folder_is_printed(rlsel, select, tmp_path) -> None:
+    assert rlsel("select", "-m", "ratio=0.3,0.5").out == f"{tmp_path / 'outputs' / 'somewhere'}\n"
+    assert rlsel("select", "-m", "ratio=0.3").out == f"{tmp_path / 'outputs' / 'somewhere' / 'ratio-0.30_seed-0'}\n"
+
+
+def test_other_run_folders_of_the_user_have_a_common_parent_too(rlsel, select, tmp_path) -> None:
+    assert rlsel("select", "-m", "run_dir=x/a,x/b").out == f"{tmp_path / 'x'}\n"
+
+
+def test_all_jobs_run_and_the_worst_code_is_returned(rlsel, select, tmp_path) -> None:
+    result = rlsel("select", "-m", "ratio=0.3,2,nan,0.5", "run_dir=runs")
+    assert (result.code, result.out) == (2, f"{tmp_path / 'runs'}\n")
+    assert [request.ratios for request in select.requests] == [(0.3,), (0.5,)]
+    first, second = result.err.splitlines()
+    assert first.startswith("error: job ratio=2 run_dir=runs: ratio must be a number in (0, 1], got 2")
+    assert second.startswith("error: job ratio=nan run_dir=runs: ratio must be")
+
+
+def test_an_error_is_printed_as_it_happens(rlsel, select) -> None:
+    order = []
+
+    def act(request, reporter) -> None:
+        order.append(request.ratios)
+        reporter.note(f"at {request.ratios[0]}")
+        if request.ratios == (0.3,):
+            raise DataError("broken")
+
+    select.act = act
+    result = rlsel("select", "-m", "ratio=0.3,0.5")
+    assert result.err == "at 0.3\nerror: job ratio=0.3: broken\nat 0.5\n"
+
+
+def test_where_no_job_ends_well_nothing_is_printed(rlsel) -> None:
+    result = rlsel("select", "-m", "ratio=2,3")
+    assert (result.code, result.out) == (2, "")
+
+
+@pytest.mark.parametrize("ratios", ["0.3,0.5", "2,3"])
+def test_nothing_of_the_sweep_itself_stays(rlsel, select, tmp_path, ratios) -> None:
+    rlsel("select", "-m", f"ratio={ratios}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_lies_in_outputs_stays(rlsel, select, tmp_path) -> None:
+    (tmp_path / "outputs" / "select").mkdir(parents=True)
+    (tmp_path / "outputs" / "select" / "mine").write_text("")
+    rlsel("select", "-m", "ratio=0.3,0.5")
+    assert [path.name for path in (tmp_path / "outputs").rglob("*")] == ["select", "mine"]
+
+
+def test_a_place_where_nothing_can_be_written_is_refused(rlsel, tmp_path) -> None:
+    (tmp_path / "outputs").write_text("a file in the way")
+    result = rlsel("select", "-m", "ratio=0.3,0.5")
+    assert result.code == 2
+    assert result.err.startswith("error: cannot write outputs/select")
+    assert result.err.count("\n") == 1
+
+
+def test_the_processes_of_a_job_run_that_job_alone(rlsel, select) -> None:
+    lines = []
+    select.act = lambda request, reporter: lines.append(list(sys.argv))
+    rlsel("select", "ratio=0.3,0.5", "-m", "run_dir=runs", "hydra.verbose=false")
+    assert len(lines) == 2
+    assert lines[1][:3] == ["/somewhere/bin/rlsel", "select", "--multirun"]
+    assert lines[1][-2:] == ["ratio=0.5", "run_dir=runs"]
+    assert "hydra.verbose=false" in lines[1]
+    rlsel(*lines[1][1:])
+    assert select.requests[-1] == select.requests[1]
+
+
+def test_ctrl_c_ends_the_whole_sweep(rlsel, select, tmp_path) -> None:
+    def act(request, reporter) -> None:
+        raise KeyboardInterrupt
+
+    select.act = act
+    assert rlsel("select", "-m", "ratio=0.3,0.5").code == 130
+    assert len(select.requests) == 1
+    assert not list(tmp_path.iterdir())
