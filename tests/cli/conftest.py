@@ -29,6 +29,7 @@ class Result:
 def rlsel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Calls `rlsel` with arguments, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # a `_target_` in this folder extends it
 
     def call(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rlsel", *arguments])

@@ -1,6 +1,9 @@
 """Every mistake: one line `error: …` on stderr, exit code 2, nothing on stdout, nothing left behind."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,7 +116,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("line", "message"), ROWS, ids=[line for line, _ in ROWS])
-def test_a_mistake_is_one_line(rlsel, tmp_path, line, message) -> None:
+def test_a_mistake_is_one_line(rlsel: Callable[..., Any], tmp_path: Path, line: str, message: str) -> None:
     result = rlsel(*line.split(" "))
     assert (result.code, result.out) == (2, "")
     assert result.err.count("\n") == 1

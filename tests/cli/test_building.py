@@ -1,3 +1,4 @@
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -42,7 +43,7 @@ def test_values_are_built_and_the_rest_keeps_its_default() -> None:
         ({"count": 1, "mode": "A"}, "outer.mode must be one of a, b, got 'A'"),
     ],
 )
-def test_what_does_not_fit_is_refused(node, message) -> None:
+def test_what_does_not_fit_is_refused(node: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         build(Outer, node, "outer")
 
@@ -75,7 +76,7 @@ def test_fields_that_are_no_keys() -> None:
         (2, Literal[1, 2], 2),
     ],
 )
-def test_a_value_becomes_what_the_annotation_says(value, wanted, expected) -> None:
+def test_a_value_becomes_what_the_annotation_says(value: Any, wanted: Any, expected: Any) -> None:
     converted = convert(value, wanted, "key")
     assert converted == expected
     assert type(converted) is type(expected)
@@ -103,12 +104,12 @@ def test_a_value_becomes_what_the_annotation_says(value, wanted, expected) -> No
         ([1, "x"], tuple[int, ...], "an integer"),
     ],
 )
-def test_a_value_of_another_type_is_refused(value, wanted, allowed) -> None:
+def test_a_value_of_another_type_is_refused(value: Any, wanted: Any, allowed: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^key must be ({allowed})"):
         convert(value, type(None) if wanted is None else wanted, "key")
 
 
-def test_a_path_is_absolute_and_follows_no_link(tmp_path, monkeypatch) -> None:
+def test_a_path_is_absolute_and_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -122,11 +123,12 @@ def test_a_target_is_parted_from_its_settings() -> None:
     assert (cls.__name__, settings) == ("CoverSettings", {"reduction": "sum"})
 
 
-def test_a_class_whose_annotations_lead_nowhere_is_refused(tmp_path, monkeypatch) -> None:
+def test_a_class_whose_annotations_lead_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nowhere.py").write_text(
-        "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    x: Missing = 1\n"
+        "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\nclass A:\n    x: Missing = 1\n"
     )
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
     cls, _ = target_and_settings({"_target_": "nowhere.A"}, "model")
     with pytest.raises(ConfigurationError, match="a class whose annotations can be read, got 'A': name 'Missing'"):
         build(cls, {}, "model")

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 
@@ -17,20 +20,24 @@ import pytest
         ("rlsel select dataset=nope jo", ""),
     ],
 )
-def test_a_line_is_completed(rlsel, monkeypatch, line, expected) -> None:
+def test_a_line_is_completed(
+    rlsel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, line: str, expected: Any
+) -> None:
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line)))
     result = rlsel("-sc", "query=bash")
     assert (result.code, result.out.strip(), result.err) == (0, expected, "")
 
 
-def test_what_stands_behind_the_cursor_does_not_count(rlsel, monkeypatch) -> None:
+def test_what_stands_behind_the_cursor_does_not_count(
+    rlsel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COMP_LINE", "rlsel sel ratio=0.5")
     monkeypatch.setenv("COMP_POINT", str(len("rlsel sel")))
     assert rlsel("-sc", "query=bash").out == "select\n"
 
 
-def test_the_shell_is_told_to_call_this_program(rlsel) -> None:
+def test_the_shell_is_told_to_call_this_program(rlsel: Callable[..., Any]) -> None:
     result = rlsel("-sc", "install=bash")
     assert result.code == 0
     assert result.out.rstrip().endswith("hydra_bash_completion rlsel")

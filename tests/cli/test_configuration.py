@@ -3,12 +3,13 @@
 import dataclasses
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import rlsel.conf
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
-import rlsel.conf
 from rlsel.cli.loggers import CsvLog, TensorBoardLog
 from rlsel.cli.table import COMMANDS, GROUPS, OPTIONAL
 from rlsel.cover.settings import CoverSettings
@@ -30,7 +31,7 @@ def content(path: Path) -> dict:
     return loaded
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 
 

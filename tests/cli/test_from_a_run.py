@@ -1,7 +1,9 @@
 """Commands that start from a run: what it recorded is used, unless the user gives something else."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -33,7 +35,7 @@ EXPORT = ExportSettings(mode="sample", temperature=0.5)
 
 
 @pytest.fixture
-def run(tmp_path) -> Path:
+def run(tmp_path: Path) -> Path:
     """A run folder with the settings above."""
     folder = tmp_path / "run"
     folder.mkdir()
@@ -42,7 +44,7 @@ def run(tmp_path) -> Path:
     return folder
 
 
-def test_fine_tuning_takes_everything_from_the_run(rlsel, finetune_ratio, run) -> None:
+def test_fine_tuning_takes_everything_from_the_run(rlsel: Callable[..., Any], finetune_ratio: Any, run: Path) -> None:
     result = rlsel("finetune-ratio", "run=run", "ratio=0.2")
     assert result.code == 0, result.err
     request = finetune_ratio.request
@@ -55,10 +57,13 @@ def test_fine_tuning_takes_everything_from_the_run(rlsel, finetune_ratio, run) -
     )
 
 
-def test_fine_tuning_prefers_what_the_user_gives(rlsel, finetune_ratio, run, tmp_path) -> None:
+def test_fine_tuning_prefers_what_the_user_gives(
+    rlsel: Callable[..., Any], finetune_ratio: Any, run: Path, tmp_path: Path
+) -> None:
     result = rlsel(
-        "finetune-ratio", "run=run", "ratio=[0.2,0.3]", "epochs=4", "features=continued", "seed=9", "run_dir=r",
-        "training.learning_rate=0.5", "export.mode=topk", "dataset=arrays", "dataset.path=y.npz", "dataset.train_size=9",
+        "finetune-ratio", "run=run", "ratio=[0.2,0.3]", "epochs=4", "features=continued", "seed=9",
+        "run_dir=r", "training.learning_rate=0.5", "export.mode=topk", "dataset=arrays", "dataset.path=y.npz",
+        "dataset.train_size=9",
     )  # fmt: skip
     assert result.code == 0, result.err
     request = finetune_ratio.request
@@ -74,13 +79,17 @@ def test_fine_tuning_prefers_what_the_user_gives(rlsel, finetune_ratio, run, tmp
     assert request.options == RunOptions(run_dir=tmp_path / "r")
 
 
-def test_a_single_value_of_the_data_set_changes_the_recorded_one(rlsel, finetune_ratio, run) -> None:
+def test_a_single_value_of_the_data_set_changes_the_recorded_one(
+    rlsel: Callable[..., Any], finetune_ratio: Any, run: Path
+) -> None:
     assert rlsel("finetune-ratio", "run=run", "ratio=0.2", "dataset.test_size=20").code == 0
     assert finetune_ratio.request.settings.dataset == SETTINGS.dataset
     assert finetune_ratio.request.settings.variation == Variation(train_size=50, label_noise=0.2, test_size=20)
 
 
-def test_a_coreset_brings_its_data_set_but_not_its_model(rlsel, train_on_subset, run) -> None:
+def test_a_coreset_brings_its_data_set_but_not_its_model(
+    rlsel: Callable[..., Any], train_on_subset: Any, run: Path
+) -> None:
     result = rlsel("train-on-subset", "coreset=run", "training.epochs=2")
     assert result.code == 0, result.err
     assert train_on_subset.request == TrainOnSubsetRequest(
@@ -95,14 +104,18 @@ def test_a_coreset_brings_its_data_set_but_not_its_model(rlsel, train_on_subset,
     )
 
 
-def test_a_data_set_for_a_coreset_of_a_run_stands_for_itself(rlsel, train_on_subset, run, tmp_path) -> None:
+def test_a_data_set_for_a_coreset_of_a_run_stands_for_itself(
+    rlsel: Callable[..., Any], train_on_subset: Any, run: Path, tmp_path: Path
+) -> None:
     assert rlsel("train-on-subset", "coreset=run", "dataset=arrays", "dataset.path=y.npz").code == 0
     assert train_on_subset.request.settings.dataset == Arrays(path=tmp_path / "y.npz")
     assert train_on_subset.request.settings.variation == Variation()
 
 
 @pytest.mark.parametrize("coreset", ["full", "kept.npy"])
-def test_without_a_record_the_default_data_set_is_meant(rlsel, train_on_subset, tmp_path, coreset) -> None:
+def test_without_a_record_the_default_data_set_is_meant(
+    rlsel: Callable[..., Any], train_on_subset: Any, tmp_path: Path, coreset: str
+) -> None:
     (tmp_path / "kept.npy").touch()
     result = rlsel("train-on-subset", f"coreset={coreset}", "dataset.train_size=30")
     assert result.code == 0, result.err
@@ -123,7 +136,9 @@ def test_without_a_record_the_default_data_set_is_meant(rlsel, train_on_subset, 
         ("\0", "cannot read .*config.yaml"),
     ],
 )
-def test_a_damaged_record_is_refused(rlsel, tmp_path, command, content, message) -> None:
+def test_a_damaged_record_is_refused(
+    rlsel: Callable[..., Any], tmp_path: Path, command: str, content: str | None, message: str
+) -> None:
     (tmp_path / "run").mkdir()
     if content is not None:
         (tmp_path / "run" / "config.yaml").write_text(content)
@@ -133,7 +148,7 @@ def test_a_damaged_record_is_refused(rlsel, tmp_path, command, content, message)
     assert re.search(message, result.err), result.err
 
 
-def test_the_parent_of_several_runs_names_one_of_them(rlsel, run, tmp_path) -> None:
+def test_the_parent_of_several_runs_names_one_of_them(rlsel: Callable[..., Any], run: Path, tmp_path: Path) -> None:
     cell = tmp_path / "several" / "el2n" / "ratio-0.30_seed-0"
     cell.parent.mkdir(parents=True)
     run.rename(cell)

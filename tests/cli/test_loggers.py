@@ -1,9 +1,15 @@
 import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from rlsel.cli.loggers import open_loggers
+from rlsel.training.reporting import Reporter
 
 
-def train(reporter, *, steps: int = 20) -> None:
+def train(reporter: Reporter, *, steps: int = 20) -> None:
     reporter.start("target", 2, steps)
     for epoch in (1, 2):
         reporter.step(steps * epoch // 2)
@@ -11,12 +17,12 @@ def train(reporter, *, steps: int = 20) -> None:
     reporter.finish()
 
 
-def rows(path) -> list[dict[str, str]]:
+def rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
 
 
-def test_a_table_has_a_row_an_epoch_and_goes_on_with_the_next_training(tmp_path) -> None:
+def test_a_table_has_a_row_an_epoch_and_goes_on_with_the_next_training(tmp_path: Path) -> None:
     node = {"csv": {"_target_": "rlsel.cli.loggers.CsvLog", "folder": str(tmp_path)}}
     (reporter,) = open_loggers(node, "select/digits")
     assert not list(tmp_path.iterdir()), "nothing is written before something is trained"
@@ -31,21 +37,21 @@ def test_a_table_has_a_row_an_epoch_and_goes_on_with_the_next_training(tmp_path)
     ]
 
 
-def test_the_command_line_opens_it(rlsel, select, tmp_path) -> None:
+def test_the_command_line_opens_it(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
     select.act = lambda request, reporter: train(reporter)
     result = rlsel("select", "logger=csv", "logger.csv.folder=logs", "run_dir=a")
     assert result.code == 0, result.err
     assert len(rows(tmp_path / "logs" / "select" / "digits" / "rl_selector" / "version_0" / "metrics.csv")) == 2
 
 
-def test_a_package_that_is_missing_is_named(rlsel, monkeypatch) -> None:
+def test_a_package_that_is_missing_is_named(rlsel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lightning_fabric.loggers.tensorboard._TENSORBOARD_AVAILABLE", False)
     monkeypatch.setattr("lightning_fabric.loggers.tensorboard._TENSORBOARDX_AVAILABLE", False)
     result = rlsel("select", "logger=[csv,tensorboard]")
     assert (result.code, result.err) == (2, "error: logger=tensorboard needs a package: pip install tensorboard\n")
 
 
-def test_an_unknown_setting_of_a_logger_is_refused(rlsel) -> None:
+def test_an_unknown_setting_of_a_logger_is_refused(rlsel: Callable[..., Any]) -> None:
     result = rlsel("select", "logger=csv", "+logger.csv.nope=1")
     assert result.code == 2
     assert result.err.startswith("error: unknown key 'logger.csv.nope': logger.csv has folder")

@@ -3,17 +3,22 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rlsel as package
 from rlsel.cli.main import Terminated
 from rlsel.cli.table import COMMANDS
+from rlsel.training.reporting import Reporter
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",), ("help",)])
-def test_the_overview_names_every_command_with_an_example(rlsel, arguments) -> None:
+def test_the_overview_names_every_command_with_an_example(
+    rlsel: Callable[..., Any], arguments: tuple[str, ...]
+) -> None:
     result = rlsel(*arguments)
     assert (result.code, result.err) == (0, "")
     assert len(COMMANDS) >= 3
@@ -25,13 +30,15 @@ def test_the_overview_names_every_command_with_an_example(rlsel, arguments) -> N
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("select", "--version")])
-def test_the_version_is_this_program_s(rlsel, arguments) -> None:
+def test_the_version_is_this_program_s(rlsel: Callable[..., Any], arguments: tuple[str, ...]) -> None:
     assert rlsel(*arguments).out == f"rlsel {package.__version__}\n"
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("order", [lambda name: (name, "--help"), lambda name: ("help", name)])
-def test_help_explains_every_key_of_a_command(rlsel, name, order) -> None:
+def test_help_explains_every_key_of_a_command(
+    rlsel: Callable[..., Any], name: str, order: Callable[[str], tuple[str, ...]]
+) -> None:
     result = rlsel(*order(name))
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"rlsel {name} ")
@@ -54,7 +61,7 @@ def loaded_by(*arguments: str) -> set[str]:
     return modules & {"torch", "hydra", "rich", "sklearn", "lightning_fabric"}
 
 
-def test_what_only_shows_something_is_quick(tmp_path, monkeypatch) -> None:
+def test_what_only_shows_something_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert loaded_by("--help") == set()
     assert loaded_by("--version") == set()
@@ -62,7 +69,7 @@ def test_what_only_shows_something_is_quick(tmp_path, monkeypatch) -> None:
     assert loaded_by("select", "--cfg", "job") == {"hydra"}
 
 
-def test_the_resolved_configuration_is_shown(rlsel) -> None:
+def test_the_resolved_configuration_is_shown(rlsel: Callable[..., Any]) -> None:
     result = rlsel("select", "--cfg", "job", "ratio=0.25", "training.epochs=3")
     assert result.code == 0
     assert "ratio: 0.25\n" in result.out
@@ -71,20 +78,24 @@ def test_the_resolved_configuration_is_shown(rlsel) -> None:
     assert rlsel("select", "--cfg", "job", "--package", "device").out.startswith("# @package device\naccelerator: auto")
 
 
-def test_the_run_folder_is_the_last_line_and_never_wrapped(rlsel, select, tmp_path) -> None:
+def test_the_run_folder_is_the_last_line_and_never_wrapped(
+    rlsel: Callable[..., Any], select: Any, tmp_path: Path
+) -> None:
     folder = tmp_path / ("long-" * 40 + "name")
     result = rlsel("select", f"run_dir={folder}")
     assert (result.code, result.out) == (0, f"{folder}\n")
 
 
-def test_what_a_library_prints_does_not_stand_among_the_results(rlsel, select, tmp_path) -> None:
+def test_what_a_library_prints_does_not_stand_among_the_results(
+    rlsel: Callable[..., Any], select: Any, tmp_path: Path
+) -> None:
     select.act = lambda request, reporter: sys.stdout.write("downloading\n")
     result = rlsel("select", "run_dir=a")
     assert result.out == f"{tmp_path / 'a'}\n"
     assert "downloading" in result.err
 
 
-def test_a_command_sees_the_full_command_line(rlsel, select) -> None:
+def test_a_command_sees_the_full_command_line(rlsel: Callable[..., Any], select: Any) -> None:
     # the processes of a device run it again
     seen = []
     select.act = lambda request, reporter: seen.append(list(sys.argv))
@@ -93,34 +104,37 @@ def test_a_command_sees_the_full_command_line(rlsel, select) -> None:
     assert sys.argv == seen[0]
 
 
-def test_what_lightning_fabric_adds_for_its_processes_is_taken(rlsel, select) -> None:
+def test_what_lightning_fabric_adds_for_its_processes_is_taken(rlsel: Callable[..., Any], select: Any) -> None:
     added = ('hydra.run.dir="."', "hydra.job.name=train_ddp_process_1", "hydra.output_subdir=null")
     assert rlsel("select", "run_dir=a", *added).code == 0
 
 
-def test_a_further_process_of_a_run_says_nothing(rlsel, select, monkeypatch) -> None:
+def test_a_further_process_of_a_run_says_nothing(
+    rlsel: Callable[..., Any], select: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
     select.act = lambda request, reporter: reporter.note("something")
-    assert rlsel("select", "run_dir=a") == type(rlsel("select", "run_dir=a"))(0, "", "")
+    result = rlsel("select", "run_dir=a")
+    assert (result.code, result.out, result.err) == (0, "", "")
     result = rlsel("select", "seed=-1")
     assert (result.code, result.err) == (2, "")
 
 
-def test_relative_paths_mean_the_folder_of_the_user(rlsel, select, tmp_path) -> None:
+def test_relative_paths_mean_the_folder_of_the_user(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
     (tmp_path / "job").mkdir()
     result = rlsel("select", "run_dir=a", "hydra.job.chdir=true", "hydra.run.dir=job")
     assert result.last_line == str(tmp_path / "a")
     assert Path.cwd() == tmp_path
 
 
-def raising(error: BaseException):
-    def act(request, reporter) -> None:
+def raising(error: BaseException) -> Callable[[Any, Reporter], None]:
+    def act(request: Any, reporter: Reporter) -> None:
         raise error
 
     return act
 
 
-def test_a_defect_shows_its_traceback_and_exits_1(rlsel, select) -> None:
+def test_a_defect_shows_its_traceback_and_exits_1(rlsel: Callable[..., Any], select: Any) -> None:
     select.act = raising(ZeroDivisionError("unexpected"))
     result = rlsel("select")
     assert (result.code, result.out) == (1, "")
@@ -128,7 +142,7 @@ def test_a_defect_shows_its_traceback_and_exits_1(rlsel, select) -> None:
     assert result.err.rstrip().endswith("ZeroDivisionError: unexpected")
 
 
-def test_no_space_is_no_defect(rlsel, select) -> None:
+def test_no_space_is_no_defect(rlsel: Callable[..., Any], select: Any) -> None:
     select.act = raising(OSError(28, "No space left on device", "/data/x"))
     result = rlsel("select")
     assert result.code == 2
@@ -137,12 +151,14 @@ def test_no_space_is_no_defect(rlsel, select) -> None:
     )
 
 
-def test_an_error_of_several_lines_is_one_line(rlsel, select) -> None:
+def test_an_error_of_several_lines_is_one_line(rlsel: Callable[..., Any], select: Any) -> None:
     select.act = raising(package.errors.DataError("first\n  second"))
     assert rlsel("select").err == "error: first second\n"
 
 
-def test_the_traceback_of_a_user_s_mistake_is_shown_on_demand(rlsel, monkeypatch) -> None:
+def test_the_traceback_of_a_user_s_mistake_is_shown_on_demand(
+    rlsel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "Traceback" not in rlsel("select", "seed=-1").err
     monkeypatch.setenv("RLSEL_DEBUG", "1")
     for arguments in (("select", "seed=-1"), ("select", "sed=-1"), ("nope",)):
@@ -152,18 +168,18 @@ def test_the_traceback_of_a_user_s_mistake_is_shown_on_demand(rlsel, monkeypatch
         assert result.err.splitlines()[-1].startswith("error: ")
 
 
-def test_ctrl_c_exits_130(rlsel, select) -> None:
+def test_ctrl_c_exits_130(rlsel: Callable[..., Any], select: Any) -> None:
     select.act = raising(KeyboardInterrupt())
     result = rlsel("select")
     assert (result.code, result.out) == (130, "")
     assert "error" not in result.err
 
 
-def test_sigterm_reaches_the_command_and_exits_143(rlsel, select) -> None:
+def test_sigterm_reaches_the_command_and_exits_143(rlsel: Callable[..., Any], select: Any) -> None:
     before = signal.getsignal(signal.SIGTERM)
     saved = []
 
-    def act(request, reporter) -> None:
+    def act(request: Any, reporter: Reporter) -> None:
         try:
             signal.raise_signal(signal.SIGTERM)
         except KeyboardInterrupt as stop:
@@ -176,7 +192,9 @@ def test_sigterm_reaches_the_command_and_exits_143(rlsel, select) -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_environment_is_left_as_it_was(rlsel, select, monkeypatch) -> None:
+def test_the_environment_is_left_as_it_was(
+    rlsel: Callable[..., Any], select: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     rlsel("select")
     assert os.environ["HYDRA_FULL_ERROR"] == "0"

@@ -1,7 +1,9 @@
 """What `rlsel select` asks its command to do."""
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest
 from rlsel.cover.settings import CoverSettings
@@ -19,7 +21,7 @@ from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings
 
 
-def test_without_settings_it_is_what_python_does_by_default(rlsel, select) -> None:
+def test_without_settings_it_is_what_python_does_by_default(rlsel: Callable[..., Any], select: Any) -> None:
     assert rlsel("select").code == 0
     assert select.request == SelectRequest(
         settings=RunSettings(dataset=Digits(), model=SmallCNN(), training=TrainingSettings()),
@@ -28,7 +30,7 @@ def test_without_settings_it_is_what_python_does_by_default(rlsel, select) -> No
     )
 
 
-def test_each_setting_arrives(rlsel, select, tmp_path) -> None:
+def test_each_setting_arrives(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
     result = rlsel(
         "select", "ratio=[0.3,1]", "seed=4", "features=f.npy", "run_dir=runs", "resume=never", "jobs=2",
         "dataset=arrays", "dataset.path=x.npz", "dataset.train_size=50", "dataset.label_noise=0.1",
@@ -55,13 +57,13 @@ def test_each_setting_arrives(rlsel, select, tmp_path) -> None:
     )
 
 
-def test_no_object_of_omegaconf_gets_below_the_command_line(rlsel, select) -> None:
+def test_no_object_of_omegaconf_gets_below_the_command_line(rlsel: Callable[..., Any], select: Any) -> None:
     rlsel("select", "selectors=[rl_selector,random]")
     assert "omegaconf" not in {type(value).__module__.partition(".")[0] for value in leaves(select.request)}
     assert len(list(leaves(select.request))) > 30
 
 
-def leaves(value):
+def leaves(value: Any) -> Iterator[Any]:
     if hasattr(value, "__dataclass_fields__"):
         for name in value.__dataclass_fields__:
             yield from leaves(getattr(value, name))
@@ -72,25 +74,25 @@ def leaves(value):
         yield value
 
 
-def test_a_selector_takes_the_parts_that_it_has_fields_for(rlsel, select) -> None:
+def test_a_selector_takes_the_parts_that_it_has_fields_for(rlsel: Callable[..., Any], select: Any) -> None:
     rlsel("select", "selector=static_cover", "cover.reduction=sum")
     (selector,) = select.request.selectors
     assert selector.cover == CoverSettings(reduction="sum")
     assert not hasattr(selector, "policy")
 
 
-def test_a_setting_without_effect_is_told(rlsel, select) -> None:
+def test_a_setting_without_effect_is_told(rlsel: Callable[..., Any], select: Any) -> None:
     assert rlsel("select", "selector=random", "policy=ppo").err == "note: policy has no effect on selector=random\n"
     assert rlsel("select", "selector=rl_selector", "policy=ppo").err == ""
 
 
-def test_several_selectors_come_with_their_default_settings(rlsel, select) -> None:
+def test_several_selectors_come_with_their_default_settings(rlsel: Callable[..., Any], select: Any) -> None:
     assert rlsel("select", "selectors=[random,rl_selector,el2n]", "reward=paper").code == 0
     assert [selector.name for selector in select.request.selectors] == ["random", "rl_selector", "el2n"]
     assert select.request.selectors[1] == RLSelector(reward=Paper())
 
 
-def test_the_literal_method_is_an_experiment(rlsel, select) -> None:
+def test_the_literal_method_is_an_experiment(rlsel: Callable[..., Any], select: Any) -> None:
     assert rlsel("select", "experiment=paper", "ratio=0.5").code == 0
     (selector,) = select.request.selectors
     assert (selector.reward, selector.cover.reduction) == (Paper(), "sum")
@@ -98,7 +100,7 @@ def test_the_literal_method_is_an_experiment(rlsel, select) -> None:
     assert select.request.ratios == (0.5,)
 
 
-def test_a_folder_of_own_options_is_found(rlsel, select, tmp_path) -> None:
+def test_a_folder_of_own_options_is_found(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
     for group, name, text in (
         ("model", "mine", "_target_: my_models.Mine\nlayers: 3\n"),
         ("selector", "gentle", "_target_: rlsel.selectors.rl_selector.RLSelector\nrollout: 32\n"),
@@ -107,7 +109,7 @@ def test_a_folder_of_own_options_is_found(rlsel, select, tmp_path) -> None:
         (tmp_path / "own" / group).mkdir(parents=True)
         (tmp_path / "own" / group / f"{name}.yaml").write_text(text)
     (tmp_path / "my_models.py").write_text(
-        "from dataclasses import dataclass\n\n@dataclass(frozen=True)\nclass Mine:\n    name = 'mine'\n    layers: int = 1\n"
+        "import dataclasses\n\n@dataclasses.dataclass\nclass Mine:\n    name = 'mine'\n    layers: int = 1\n"
     )
     result = rlsel("select", "--config-dir", "own", "experiment=mine", "selectors=[gentle,random]")
     assert result.code == 0, result.err
@@ -116,11 +118,11 @@ def test_a_folder_of_own_options_is_found(rlsel, select, tmp_path) -> None:
     assert re.search("^  model: .*mine", rlsel("select", "-cd", "own", "--help").out, re.MULTILINE)
 
 
-def test_options_may_stand_anywhere(rlsel, select) -> None:
+def test_options_may_stand_anywhere(rlsel: Callable[..., Any], select: Any) -> None:
     assert rlsel("select", "ratio=0.5", "--run", "seed=3").code == 0
     assert (select.request.ratios, select.request.settings.seed) == ((0.5,), 3)
 
 
-def test_the_home_folder_may_be_written_short(rlsel, select) -> None:
+def test_the_home_folder_may_be_written_short(rlsel: Callable[..., Any], select: Any) -> None:
     rlsel("select", "features='~/f.npy'")
     assert select.request.features == Path.home() / "f.npy"

@@ -1,11 +1,15 @@
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rlsel.errors import DataError
+from rlsel.training.reporting import Reporter
 
 
-def test_every_combination_is_a_job_of_its_own(rlsel, select, tmp_path) -> None:
+def test_every_combination_is_a_job_of_its_own(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
     result = rlsel("select", "ratio=0.3,0.5", "-m", "seed=0,1", "run_dir=runs")
     assert (result.code, result.out, result.err) == (0, f"{tmp_path / 'runs'}\n", "")
     cells = [(request.ratios, request.settings.seed) for request in select.requests]
@@ -13,26 +17,30 @@ def test_every_combination_is_a_job_of_its_own(rlsel, select, tmp_path) -> None:
     assert all(request.options.several for request in select.requests)
 
 
-def test_a_single_run_is_not_several(rlsel, select) -> None:
+def test_a_single_run_is_not_several(rlsel: Callable[..., Any], select: Any) -> None:
     rlsel("select", "run_dir=a")
     assert not select.request.options.several
 
 
-def test_a_list_in_a_sweep_stays_a_list(rlsel, select) -> None:
+def test_a_list_in_a_sweep_stays_a_list(rlsel: Callable[..., Any], select: Any) -> None:
     rlsel("select", "-m", "ratio=[0.3,0.5]", "seed=0,1")
     assert [request.ratios for request in select.requests] == [(0.3, 0.5)] * 2
 
 
-def test_without_run_dir_the_deepest_common_folder_is_printed(rlsel, select, tmp_path) -> None:
+def test_without_run_dir_the_deepest_common_folder_is_printed(
+    rlsel: Callable[..., Any], select: Any, tmp_path: Path
+) -> None:
     assert rlsel("select", "-m", "ratio=0.3,0.5").out == f"{tmp_path / 'outputs' / 'somewhere'}\n"
     assert rlsel("select", "-m", "ratio=0.3").out == f"{tmp_path / 'outputs' / 'somewhere' / 'ratio-0.30_seed-0'}\n"
 
 
-def test_other_run_folders_of_the_user_have_a_common_parent_too(rlsel, select, tmp_path) -> None:
+def test_other_run_folders_of_the_user_have_a_common_parent_too(
+    rlsel: Callable[..., Any], select: Any, tmp_path: Path
+) -> None:
     assert rlsel("select", "-m", "run_dir=x/a,x/b").out == f"{tmp_path / 'x'}\n"
 
 
-def test_all_jobs_run_and_the_worst_code_is_returned(rlsel, select, tmp_path) -> None:
+def test_all_jobs_run_and_the_worst_code_is_returned(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
     result = rlsel("select", "-m", "ratio=0.3,2,nan,0.5", "run_dir=runs")
     assert (result.code, result.out) == (2, f"{tmp_path / 'runs'}\n")
     assert [request.ratios for request in select.requests] == [(0.3,), (0.5,)]
@@ -41,10 +49,10 @@ def test_all_jobs_run_and_the_worst_code_is_returned(rlsel, select, tmp_path) ->
     assert second.startswith("error: job ratio=nan run_dir=runs: ratio must be")
 
 
-def test_an_error_is_printed_as_it_happens(rlsel, select) -> None:
+def test_an_error_is_printed_as_it_happens(rlsel: Callable[..., Any], select: Any) -> None:
     order = []
 
-    def act(request, reporter) -> None:
+    def act(request: Any, reporter: Reporter) -> None:
         order.append(request.ratios)
         reporter.note(f"at {request.ratios[0]}")
         if request.ratios == (0.3,):
@@ -55,25 +63,25 @@ def test_an_error_is_printed_as_it_happens(rlsel, select) -> None:
     assert result.err == "at 0.3\nerror: job ratio=0.3: broken\nat 0.5\n"
 
 
-def test_where_no_job_ends_well_nothing_is_printed(rlsel) -> None:
+def test_where_no_job_ends_well_nothing_is_printed(rlsel: Callable[..., Any]) -> None:
     result = rlsel("select", "-m", "ratio=2,3")
     assert (result.code, result.out) == (2, "")
 
 
 @pytest.mark.parametrize("ratios", ["0.3,0.5", "2,3"])
-def test_nothing_of_the_sweep_itself_stays(rlsel, select, tmp_path, ratios) -> None:
+def test_nothing_of_the_sweep_itself_stays(rlsel: Callable[..., Any], select: Any, tmp_path: Path, ratios: str) -> None:
     rlsel("select", "-m", f"ratio={ratios}")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_lies_in_outputs_stays(rlsel, select, tmp_path) -> None:
+def test_what_lies_in_outputs_stays(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
     (tmp_path / "outputs" / "select").mkdir(parents=True)
     (tmp_path / "outputs" / "select" / "mine").write_text("")
     rlsel("select", "-m", "ratio=0.3,0.5")
     assert [path.name for path in (tmp_path / "outputs").rglob("*")] == ["select", "mine"]
 
 
-def test_a_place_where_nothing_can_be_written_is_refused(rlsel, tmp_path) -> None:
+def test_a_place_where_nothing_can_be_written_is_refused(rlsel: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("a file in the way")
     result = rlsel("select", "-m", "ratio=0.3,0.5")
     assert result.code == 2
@@ -81,7 +89,7 @@ def test_a_place_where_nothing_can_be_written_is_refused(rlsel, tmp_path) -> Non
     assert result.err.count("\n") == 1
 
 
-def test_the_processes_of_a_job_run_that_job_alone(rlsel, select) -> None:
+def test_the_processes_of_a_job_run_that_job_alone(rlsel: Callable[..., Any], select: Any) -> None:
     lines = []
     select.act = lambda request, reporter: lines.append(list(sys.argv))
     rlsel("select", "ratio=0.3,0.5", "-m", "run_dir=runs", "hydra.verbose=false")
@@ -93,8 +101,8 @@ def test_the_processes_of_a_job_run_that_job_alone(rlsel, select) -> None:
     assert select.requests[-1] == select.requests[1]
 
 
-def test_ctrl_c_ends_the_whole_sweep(rlsel, select, tmp_path) -> None:
-    def act(request, reporter) -> None:
+def test_ctrl_c_ends_the_whole_sweep(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
+    def act(request: Any, reporter: Reporter) -> None:
         raise KeyboardInterrupt
 
     select.act = act

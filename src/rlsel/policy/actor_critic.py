@@ -66,12 +66,9 @@ class ActorCritic:
         generator = torch.Generator().manual_seed(seed)
         self._settings, self._learn = settings, learn
         self._distribution = distribution(settings.distribution)
-        self._networks = nn.ModuleDict(
-            {
-                "actor": actor(state_size, self._distribution.outputs, generator=generator),
-                "critic": critic(state_size, generator=generator),
-            }
-        )
+        self._actor = actor(state_size, self._distribution.outputs, generator=generator)
+        self._critic = critic(state_size, generator=generator)
+        self._networks = nn.ModuleDict({"actor": self._actor, "critic": self._critic})
         self._optimizer = torch.optim.Adam(self._networks.parameters(), lr=settings.learning_rate, fused=True)
 
     @property
@@ -80,7 +77,7 @@ class ActorCritic:
 
     @torch.no_grad()
     def act(self, states: Tensor, generator: torch.Generator) -> Decision:
-        parameters = self._networks["actor"](states)
+        parameters = self._actor(states)
         actions = self._distribution.sample(parameters, generator)
         return Decision(
             actions=actions,
@@ -90,18 +87,18 @@ class ActorCritic:
 
     @torch.no_grad()
     def value(self, states: Tensor) -> Tensor:
-        return self._networks["critic"](states)[:, 0]  # type: ignore[no-any-return]
+        return self._critic(states)[:, 0]  # type: ignore[no-any-return]
 
     def update(self, experience: Experience, generator: torch.Generator) -> Update:
         return self._learn(self, experience, generator)
 
     def evaluate(self, states: Tensor, actions: Tensor) -> Evaluation:
         """Returns what the networks say of the (B,) actions in the (B, D) states, with a gradient."""
-        parameters = self._networks["actor"](states)
+        parameters = self._actor(states)
         return Evaluation(
             self._distribution.log_probability(parameters, actions),
             self._distribution.entropy(parameters),
-            self._networks["critic"](states)[:, 0],
+            self._critic(states)[:, 0],
         )
 
     def step(self, losses: Losses) -> None:
@@ -114,12 +111,12 @@ class ActorCritic:
 
     @torch.no_grad()
     def keep_logit(self, states: Tensor) -> Tensor:
-        return self._distribution.keep_logit(self._networks["actor"](states))
+        return self._distribution.keep_logit(self._actor(states))
 
     @torch.no_grad()
     def shift_keep_logit(self, amount: float) -> None:
-        bias = self._networks["actor"].layers[-1].bias
-        bias += torch.tensor(self._distribution.shift(amount), device=bias.device)
+        bias = self._actor.last.bias
+        bias.add_(torch.tensor(self._distribution.shift(amount), device=bias.device))
 
     def scale_learning_rate(self, factor: float) -> None:
         for group in self._optimizer.param_groups:

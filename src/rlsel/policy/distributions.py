@@ -72,9 +72,7 @@ class Beta:
         devices = [parameters.device] if parameters.device.type == "cuda" else []
         # torch draws from a Beta with its global generator only
         with torch.random.fork_rng(devices=devices):
-            torch.random.default_generator.manual_seed(seed)
-            if devices:
-                torch.cuda.manual_seed(seed)
+            torch.manual_seed(seed)  # noqa: TID251 - of the borrowed global state
             return self._distribution(parameters).sample().clamp(_EDGE, 1 - _EDGE)
 
     def log_probability(self, parameters: Tensor, actions: Tensor) -> Tensor:

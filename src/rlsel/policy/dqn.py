@@ -144,13 +144,14 @@ class ActionValues:
     @torch.no_grad()
     def keep_logit(self, states: Tensor) -> Tensor:
         drop, keep = self._online(states).unbind(dim=1)
-        return (keep - drop) / self._settings.temperature
+        logits: Tensor = (keep - drop) / self._settings.temperature
+        return logits
 
     @torch.no_grad()
     def shift_keep_logit(self, amount: float) -> None:
         for network in (self._online, self._target):
             half = 0.5 * amount * self._settings.temperature
-            network.layers[-1].bias += torch.tensor([-half, half], device=network.layers[-1].bias.device)
+            network.last.bias.add_(torch.tensor([-half, half], device=network.last.bias.device))
 
     def scale_learning_rate(self, factor: float) -> None:
         for group in self._optimizer.param_groups:
@@ -169,7 +170,7 @@ class ActionValues:
         self._online.load_state_dict(state["online"])
         self._target.load_state_dict(state["target"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._memory = tuple(state["memory"])  # type: ignore[assignment]
+        self._memory = tuple(state["memory"])
         self._updates = state["updates"]
 
     def parameters_by_name(self) -> dict[str, Tensor]:

@@ -37,7 +37,7 @@ class Meter:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, **values: float) -> None:
+    def add(self, values: Mapping[str, float]) -> None:
         """Takes one measurement of each named value."""
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
@@ -113,7 +113,7 @@ class PolicySession:
         )
         merit = self.merit[indices]
         rewards = self._reward.reward(merit, decision.actions, account)
-        self.meter.add(reward=rewards.mean().item(), redundancy_reward=(merit * decision.actions).mean().item())
+        self.meter.add({"reward": rewards.mean().item(), "redundancy_reward": (merit * decision.actions).mean().item()})
         return Experience(
             states=states,
             actions=decision.actions,
@@ -144,7 +144,7 @@ class PolicySession:
         )
         if self._reward.priced:
             self.price += self._settings.price_rate * (self.share - self._ratio)
-        self.meter.add(actor_loss=update.actor_loss, critic_loss=update.critic_loss, entropy=update.entropy)
+        self.meter.add({"actor_loss": update.actor_loss, "critic_loss": update.critic_loss, "entropy": update.entropy})
 
     def finish_rollout(self) -> None:
         """Learns from what is pending: the end of the horizon."""
@@ -161,7 +161,7 @@ class PolicySession:
         for number in range(passes):
             self.policy.scale_learning_rate(1 - (1 - final_rate) * number / max(1, passes - 1))
             order = torch.randperm(len(states), generator=self._generator).to(states.device)
-            for indices in order.split(self._settings.rollout):
+            for indices in torch.split(order, self._settings.rollout):
                 self.decide(states[indices], indices)
         self.finish_rollout()
 

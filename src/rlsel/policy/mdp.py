@@ -71,8 +71,10 @@ class Update:
 class Policy(Protocol):
     """Decides which samples to keep and learns from what comes of it."""
 
-    gamma: float
-    """The discount of the next batch's value, in [0, 1)."""
+    @property
+    def gamma(self) -> float:
+        """The discount of the next batch's value, in [0, 1)."""
+        ...
 
     def act(self, states: Tensor, generator: torch.Generator) -> Decision:
         """Draws an action for each of the (B, D) states."""

@@ -26,8 +26,16 @@ class ThreeLayers(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Maps (B, `inputs`) to (B, `outputs`)."""
-        first, second, last = self.layers
-        return last(torch.relu(second(torch.relu(first(states)))))  # type: ignore[no-any-return]
+        first, second, _ = self.layers
+        return self.last(torch.relu(second(torch.relu(first(states)))))  # type: ignore[no-any-return]
+
+    @property
+    def last(self) -> nn.Linear:
+        """The layer that gives the outputs."""
+        layer = self.layers[-1]
+        if not isinstance(layer, nn.Linear):
+            raise TypeError(f"the last layer must be linear, got {type(layer).__name__}")
+        return layer
 
 
 def actor(state_size: int, outputs: int, *, generator: torch.Generator) -> ThreeLayers:

@@ -102,7 +102,7 @@ class PPO:
         last = None
         for _ in range(self.passes):
             order = torch.randperm(len(advantages), generator=generator).to(advantages.device)
-            for chosen in order.split(self.minibatch):
+            for chosen in torch.split(order, self.minibatch):
                 evaluation = networks.evaluate(experience.states[chosen], experience.actions[chosen])
                 last = ppo_losses(
                     *evaluation,

@@ -35,7 +35,7 @@ def cluster_centres(features: Tensor, count: int, *, seed: int) -> Tensor:
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     k_means = KMeans(n_clusters=count, n_init=_RESTARTS, random_state=seed % 2**32)
     # sums in another order give other centres: one thread, so that the result does not depend on the machine's cores

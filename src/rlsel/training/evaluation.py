@@ -31,7 +31,7 @@ def clean_pass(model: TargetModel, dataset: Dataset, split: Split, *, fabric: Fa
     was_training = model.training
     model.eval()
     logits, features = [], []
-    index_batches = torch.arange(len(split)).split(_BATCH_SIZE)
+    index_batches = torch.split(torch.arange(len(split)), _BATCH_SIZE)
     # no_grad and not inference_mode: others may compute gradients with what is returned
     with torch.no_grad(), fabric.autocast():
         for batch in load_batches(

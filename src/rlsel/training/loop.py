@@ -71,7 +71,7 @@ def build_model(spec: ModelSpec, dataset: Dataset, *names: str | int, seed: int)
     """Builds a model whose initial parameters come from the named stream, in the channels-last memory format."""
     with borrowed_global_torch_state(seed, *names, "parameters"):
         model = spec.build(dataset.image_shape, dataset.num_classes)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(memory_format=torch.channels_last)
 
 
 def epoch_batches(size: int, settings: TrainingSettings, generator: torch.Generator) -> tuple[Tensor, ...]:
