@@ -31,5 +31,8 @@ check: .venv/.dev ## lint, types and the import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+bench: $(BIN)/rlsel ## time the parts that a run spends its time in
+	@$(BIN)/python scripts/benchmark.py
+
 clean: ## remove what the other targets made, outputs excepted
 	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -10,29 +10,33 @@ from rlsel.checks import refuse
 from rlsel.errors import ConfigurationError
 
 
-def parse_ratios(value: object) -> tuple[float, ...]:
+def parse_ratios(value: object, name: str = "ratio") -> tuple[float, ...]:
     """Reads the keep ratio that a user gave: a number in (0, 1] or a list of such without duplicates.
+
+    Args:
+        value: What was given.
+        name: The setting, as the user writes it.
 
     Raises:
         ConfigurationError: for a bool, an empty list, a duplicate, or a number outside (0, 1].
     """
     if value == "auto":
-        raise ConfigurationError("ratio=auto does not exist yet: give a number in (0, 1], for example ratio=0.7")
+        raise ConfigurationError(f"{name}=auto does not exist yet: give a number in (0, 1], for example {name}=0.7")
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        return (_parse_ratio(value),)
+        return (_parse_ratio(value, name),)
     if not value:
-        raise refuse("ratio", "a number in (0, 1] or a list of such", "[]", "give at least one, as in ratio=[0.3,0.7]")
-    ratios = tuple(_parse_ratio(item) for item in value)
+        raise refuse(name, "a number in (0, 1] or a list of such", "[]", f"give at least one, as in {name}=[0.3,0.7]")
+    ratios = tuple(_parse_ratio(item, name) for item in value)
     for ratio in ratios:
         if ratios.count(ratio) > 1:
-            raise ConfigurationError(f"ratio must name each ratio once, got {ratio:g} twice: remove one")
+            raise ConfigurationError(f"{name} must name each ratio once, got {ratio:g} twice: remove one")
     return ratios
 
 
-def _parse_ratio(value: object) -> float:
+def _parse_ratio(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         given = "nothing" if value in (None, "") else value
-        raise refuse("ratio", "a number in (0, 1]", given, "for example ratio=0.7 keeps 70 %")
+        raise refuse(name, "a number in (0, 1]", given, f"for example {name}=0.7 keeps 70 %")
     return float(value)
 
 

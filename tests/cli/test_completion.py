@@ -3,11 +3,13 @@ from typing import Any
 
 import pytest
 
+from rlsel.cli.table import COMMANDS
+
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("rlsel ", "select finetune-ratio train-on-subset"),
+        ("rlsel ", " ".join(COMMANDS)),
         ("rlsel s", "select"),
         ("rlsel nope ", ""),
         ("rlsel select rat", "ratio="),

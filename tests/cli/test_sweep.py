@@ -27,6 +27,12 @@ def test_a_list_in_a_sweep_stays_a_list(rlsel: Callable[..., Any], select: Any) 
     assert [request.ratios for request in select.requests] == [(0.3, 0.5)] * 2
 
 
+def test_the_folder_of_the_user_is_printed_for_a_single_job_too(
+    rlsel: Callable[..., Any], select: Any, tmp_path: Path
+) -> None:
+    assert rlsel("select", "-m", "ratio=0.3", "run_dir=runs").out == f"{tmp_path / 'runs'}\n"
+
+
 def test_without_run_dir_the_deepest_common_folder_is_printed(
     rlsel: Callable[..., Any], select: Any, tmp_path: Path
 ) -> None:

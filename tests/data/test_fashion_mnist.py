@@ -8,6 +8,7 @@ import torch
 import torchvision
 
 from rlsel.data import fashion_mnist
+from rlsel.data.augmentation import Augmentation
 from rlsel.data.dataset import MemoryImages
 from rlsel.data.fashion_mnist import DEBIAN_FOLDER, FashionMNIST
 from rlsel.errors import ConfigurationError, DataError
@@ -61,7 +62,7 @@ def test_idx_files_are_read_where_they_are_usually_put(tmp_path: Path, suffix: s
         assert split.labels.tolist() == arrays[f"{prefix}-labels-idx1-ubyte"].tolist()
     assert dataset.class_names[0] == "T-shirt/top"
     assert dataset.image_shape == (1, 28, 28)
-    assert (dataset.augmentation.crop_padding, dataset.augmentation.flip) == (2, True)
+    assert dataset.augmentation == Augmentation()
 
 
 @pytest.mark.usefixtures("nowhere")

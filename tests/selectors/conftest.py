@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.base import Scores, SelectionTask, Selector
 from rlsel.selectors.target import SharedTraining
-from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings
 
 
@@ -66,7 +66,7 @@ def feature_task(reporter: RecordingReporter) -> FeatureTask:
             dataset=dataset,
             model=SmallCNN(width=4),
             training=TrainingSettings(epochs=1),
-            fabric=DeviceSettings(accelerator="cpu").fabric(),
+            fabric=Fabric(accelerator="cpu", devices=1),
             seed=seed,
             features=features,
             reporter=reporter,

@@ -107,6 +107,54 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
     return run(TrainOnSubsetRequest(coreset=coreset, settings=_settings(nodes), options=_options(composed)), reporter)
 
 
+def compare(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel compare`."""
+    from rlsel.budget import parse_ratios
+    from rlsel.commands.compare import compare as run
+    from rlsel.commands.requests import CompareRequest
+    from rlsel.export import ExportSettings
+
+    nodes, seeds = composed.nodes, composed.nodes["seeds"]
+    settings = _settings({**nodes, "seed": 0})
+    parts = _parts(nodes)
+    selectors = _named_selectors(composed, nodes["selectors"], parts)
+    _note_unused_parts(composed, selectors, reporter)
+    request = CompareRequest(
+        settings=settings,
+        selectors=selectors,
+        ratios=parse_ratios(nodes["ratios"], "ratios"),
+        seeds=convert(seeds if isinstance(seeds, Sequence) else [seeds], tuple[int, ...], "seeds"),
+        budget=nodes["budget"],
+        train_models=_train_models(nodes["train_models"], settings.model),
+        policy=parts["policy"],
+        reward=parts["reward"],
+        cover=parts["cover"],
+        export=build(ExportSettings, composed.node("export"), "export"),
+        options=_options(composed),
+    )
+    return run(request, reporter)
+
+
+def _train_models(given: Plain, selecting: ModelSpec) -> tuple[ModelSpec, ...]:
+    """Builds the models by name, `{name: {setting: value}}` for one with settings of its own.
+
+    The model that selects keeps its settings where it is named too.
+    """
+    from rlsel.cli.composing import compose_option
+
+    models: list[ModelSpec] = []
+    for item in () if given is None else given if isinstance(given, list) else [given]:
+        name, own = next(iter(item.items())) if isinstance(item, Mapping) and len(item) == 1 else (item, None)
+        if name == selecting.name and own is None:
+            models.append(selecting)
+            continue
+        option = compose_option("model", name) if isinstance(name, str) else None
+        if option is None:
+            raise refuse("train_models", "a list of names, as in [small_cnn,resnet18]", given)
+        models.append(_build_target({**option, **as_node(own or {}, f"train_models.{name}")}, f"train_models.{name}"))
+    return tuple(models)
+
+
 def _settings(nodes: Node) -> RunSettings:
     from rlsel.commands.requests import RunSettings
     from rlsel.training.settings import TrainingSettings
@@ -161,11 +209,15 @@ def _selectors(composed: Composed, reporter: Reporter) -> tuple[Selector, ...]:
         selectors: tuple[Selector, ...] = (_selector(composed.node("selector"), parts),)
     else:
         selectors = _named_selectors(composed, names, parts)
+    _note_unused_parts(composed, selectors, reporter)
+    return selectors
+
+
+def _note_unused_parts(composed: Composed, selectors: Sequence[Selector], reporter: Reporter) -> None:
     for key in PARTS:
         given = any(name.partition(".")[0] == key for name in composed.given)
         if given and not any(key in setting_names(type(selector)) for selector in selectors):
             reporter.note(f"note: {key} has no effect on selector={selectors[0].name}")
-    return selectors
 
 
 def _named_selectors(composed: Composed, names: object, parts: Mapping[str, Any]) -> tuple[Selector, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from rlsel.cli.loggers import open_loggers
-from rlsel.cli.output import is_main_process, one_line
+from rlsel.cli.output import is_main_process
 from rlsel.training.reporting import Reporter, SilentReporter
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class PlainReporter:
         self._last_line = -_SECONDS_BETWEEN_LINES
 
     def note(self, text: str) -> None:
-        self._file.write(one_line(text) + "\n")
+        self._file.write(" ".join(text.splitlines()) + "\n")
         self._file.flush()
 
     def start(self, task: str, epochs: int, steps: int) -> None:
@@ -140,7 +140,7 @@ class LiveReporter:
         self._measured = ""
 
     def note(self, text: str) -> None:
-        self._console.print(one_line(text), markup=False)
+        self._console.print(" ".join(text.splitlines()), markup=False, soft_wrap=True)
 
     def start(self, task: str, epochs: int, steps: int) -> None:
         from rich.live import Live

@@ -20,12 +20,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from rlsel.cli.building import absolute_path
-from rlsel.cli.composing import group_options, read_composed
+from rlsel.cli.composing import Composed, group_options, read_composed
 from rlsel.cli.console import make_reporter
 from rlsel.cli.failures import COMPOSITION_ERRORS, explain
 from rlsel.cli.options import Options, parse_options
 from rlsel.cli.output import print_error, print_result
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
+from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.errors import ConfigurationError, RlselError
 
 _NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
@@ -90,6 +91,9 @@ class Job:
         except RlselError as error:
             print_error(label + str(error))
             return Outcome(code=2)
+        except PartlyFailedError as error:
+            print_error(label + str(error))
+            return Outcome(code=2 if error.by_user else 1, folder=str(error.folder), run_dir=_given_folder(composed))
         except OSError as error:
             if error.errno not in _NO_ACCESS:
                 return _internal_failure(label)
@@ -98,8 +102,12 @@ class Job:
             return Outcome(code=2)
         except Exception:  # noqa: BLE001 - Hydra would print lines of its own
             return _internal_failure(label)
-        run_dir = composed.nodes["run_dir"]
-        return Outcome(code=0, folder=str(folder), run_dir=run_dir and str(absolute_path(str(run_dir))))
+        return Outcome(code=0, folder=str(folder), run_dir=_given_folder(composed))
+
+
+def _given_folder(composed: Composed) -> str | None:
+    run_dir = composed.nodes["run_dir"]
+    return run_dir and str(absolute_path(str(run_dir)))
 
 
 def _internal_failure(label: str) -> Outcome:
@@ -231,11 +239,14 @@ def _sweep_up(sweep_folder: Path) -> None:
 
 
 def common_folder(outcomes: Sequence[Outcome]) -> str | None:
-    """Returns the folder to print: the run folder of one job, the parent of several; None where no job has one."""
+    """Returns the folder to print: the run folder of one run, the parent of several; None where no job has one.
+
+    The `run_dir` that the user gave is either.
+    """
     folders = [outcome.folder for outcome in outcomes if outcome.folder is not None]
     parents = {outcome.run_dir for outcome in outcomes if outcome.folder is not None}
     if not folders:
         return None
-    if len(folders) > 1 and len(parents) == 1 and None not in parents:
+    if len(parents) == 1 and None not in parents:
         return parents.pop()
     return os.path.commonpath(folders)

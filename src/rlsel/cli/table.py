@@ -74,4 +74,13 @@ COMMANDS: Mapping[str, Command] = _table(
         keys=_EVERYWHERE | {"coreset", "dataset", "model", "training", "seed"},
         run=builders.train_on_subset,
     ),
+    Command(
+        name="compare",
+        summary="compares selectors at several ratios over several seeds with a random choice and with all of the data",
+        example="rlsel compare selectors=[el2n,rl_selector] ratios=[0.3,0.5]",
+        keys=_EVERYWHERE
+        | {"dataset", "model", "training", "selectors", "ratios", "seeds", "budget", "train_models"}
+        | {"policy", "reward", "cover", "export"},
+        run=builders.compare,
+    ),
 )

@@ -47,7 +47,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
     """Makes the coresets of the new ratios that do not exist yet.
 
     Returns:
-        The run folder; the deepest folder that holds all of them where there are several.
+        The run folder; the folder that holds all of them where there are several.
 
     Raises:
         RlselError: for a user's mistake; no folder is left then.
@@ -74,7 +74,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         ):
             for cell in missing:
                 _finetune(request, cell, stored, dataset, fabric, reporter, began=began)
-    return common_parent(paths)
+    return common_parent(paths, request.options.run_dir)
 
 
 def _cell(request: FinetuneRequest, selector: RLSelector) -> _Cell:

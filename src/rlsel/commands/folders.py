@@ -57,22 +57,47 @@ class RunFolder:
         write_json(self.path / "status.json", {"state": state, "error": error, "settings_hash": self.digest})
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What was there before a run began.
+
+    Attributes:
+        missing: The topmost folder on the way to the run folder that did not exist; None where all did.
+        entries: What lay in the run folder.
+    """
+
+    missing: Path | None
+    entries: frozenset[Path]
+
+    @classmethod
+    def at(cls, path: Path) -> _Found:
+        return cls(missing=_first_missing(path), entries=frozenset(path.iterdir() if path.is_dir() else ()))
+
+    def remove_the_rest(self, path: Path) -> None:
+        if self.missing is not None:
+            shutil.rmtree(self.missing, ignore_errors=True)
+            return
+        for entry in set(path.iterdir()) - self.entries:
+            entry.unlink(missing_ok=True)
+
+
 @contextmanager
 def begun(folders: list[RunFolder], command: str, settings: list[dict[str, Any]]) -> Iterator[None]:
     """Begins runs, and cleans up where the block does not end well.
 
-    A user's error removes what was made; any other error marks the runs as failed; an interruption leaves them to be
-    taken up again.
+    A user's error removes what was made, and marks a run that was there before as failed; any other error marks the
+    runs as failed; an interruption leaves them to be taken up again.
     """
-    made = [_first_missing(folder.path) for folder in folders]
+    found = [_Found.at(folder.path) for folder in folders]
     try:
         for folder, node in zip(folders, settings, strict=True):
             folder.begin(command, node)
         yield
-    except RlselError:
-        for path in made:
-            if path is not None:
-                shutil.rmtree(path, ignore_errors=True)
+    except RlselError as error:
+        for before, folder in zip(found, folders, strict=True):
+            before.remove_the_rest(folder.path)
+            if (folder.path / "status.json").exists() and not folder.complete:
+                folder.set_state("failed", str(error))
         raise
     except Exception as error:
         for folder in folders:
@@ -118,8 +143,10 @@ def check_writable(path: Path) -> None:
             return
 
 
-def common_parent(paths: list[Path]) -> Path:
-    """Returns the deepest folder that holds all the run folders; a single one itself."""
+def common_parent(paths: list[Path], run_dir: Path | None) -> Path:
+    """Returns the folder that holds all the run folders: `run_dir`, else the deepest one; a single one itself."""
     import os
 
-    return paths[0] if len(paths) == 1 else Path(os.path.commonpath(paths))
+    if len(paths) == 1:
+        return paths[0]
+    return Path(os.path.commonpath(paths)) if run_dir is None else run_dir.absolute()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from rlsel.checks import int_at_least, one_of, positive_int
+from rlsel.checks import int_at_least, number_between, one_of, positive_int, refuse
+from rlsel.cover.settings import CoverSettings
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
+from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec
+from rlsel.policy.a2c import A2C
+from rlsel.policy.mdp import PolicySpec
+from rlsel.policy.rewards import Cover, Reward
 from rlsel.selectors.base import Selector
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings
@@ -139,3 +145,65 @@ class TrainOnSubsetRequest:
     coreset: Path | None
     settings: RunSettings
     options: RunOptions = field(default_factory=RunOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareRequest:
+    """`rlsel compare`: selectors at ratios over seeds, beside a random choice and all of the data.
+
+    Attributes:
+        settings: Data, the model that selects, and the training; its seed stands for each of the seeds.
+        selectors: The methods, each once; `random` is added where it is missing.
+        ratios: Keep ratios in (0, 1], each once.
+        seeds: At least 0, each once; a seed drives selection and training through separate streams.
+        budget: `steps`: every training takes the steps of the full one. `epochs`: it makes as many passes over its
+            samples, so that a smaller ratio takes fewer steps.
+        train_models: What is trained on the coresets; none for the model that selects.
+        policy: What the selectors that have a policy were built with, for the record; see also the next two.
+        reward: See `policy`.
+        cover: See `policy`.
+        export: How scores become sets, over the selectors' own defaults.
+        options: Where and on what.
+    """
+
+    settings: RunSettings
+    selectors: tuple[Selector, ...]
+    ratios: tuple[float, ...]
+    seeds: tuple[int, ...] = (0, 1, 2)
+    budget: Literal["steps", "epochs"] = "steps"
+    train_models: tuple[ModelSpec, ...] = ()
+    policy: PolicySpec = field(default_factory=A2C)
+    reward: Reward = field(default_factory=Cover)
+    cover: CoverSettings = field(default_factory=CoverSettings)
+    export: ExportSettings = field(default_factory=ExportSettings)
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        _require_each_once("selectors", [selector.name for selector in self.selectors])
+        _require_each_once("train_models", [model.name for model in self.train_models])
+        _require_each_once("ratios", self.ratios)
+        _require_each_once("seeds", self.seeds)
+        for ratio in self.ratios:
+            number_between("ratios", ratio, 0, 1, low_open=True)
+        for seed in self.seeds:
+            int_at_least("seeds", seed, 0)
+        one_of("budget", self.budget, ("steps", "epochs"))
+        for name, given in (("selectors", self.selectors), ("ratios", self.ratios), ("seeds", self.seeds)):
+            if not given:
+                raise refuse(name, "a list of at least one", "[]")
+        training = self.settings.training
+        if training.weighting != "none":
+            raise refuse(
+                "training.weighting", "none for compare", training.weighting, "its selections share a training"
+            )
+        if self.budget == "epochs" and training.steps is not None:
+            raise ConfigurationError(
+                f"training.steps must not be given with budget=epochs, got {training.steps}: give training.epochs, or "
+                "budget=steps"
+            )
+
+
+def _require_each_once(name: str, given: Sequence[object]) -> None:
+    for value in given:
+        if given.count(value) > 1:
+            raise ConfigurationError(f"{name} must name each once, got {value} twice: remove one")

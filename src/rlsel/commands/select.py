@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import SelectRequest
 from rlsel.commands.settings import are_defaults, selection_settings, settings_hash
 from rlsel.export import ResolvedExport, refuse_threshold_of_a_score, resolve
-from rlsel.selectors.base import Observed, Scores, SelectionTask, Selector, for_ratio
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, for_ratio
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.target import SharedTraining
@@ -44,11 +45,15 @@ class Cell:
     folder: RunFolder
 
 
+OnFailure = Callable[[Sequence[Cell], Exception], None]
+"""Told the cells that cannot be made, and why."""
+
+
 def select(request: SelectRequest, reporter: Reporter) -> Path:
     """Makes the coresets that do not exist yet.
 
     Returns:
-        The run folder; the deepest folder that holds all of them where there are several.
+        The run folder; the folder that holds all of them where there are several.
 
     Raises:
         RlselError: for a user's mistake; no folder is left then.
@@ -73,8 +78,8 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
                 features=features,
                 reporter=reporter,
             )
-            _make(missing, task, began=began, resume=request.options.resume == "auto")
-    return common_parent(paths)
+            make(missing, task, began=began, resume=request.options.resume == "auto")
+    return common_parent(paths, request.options.run_dir)
 
 
 def plan(request: SelectRequest) -> list[Cell]:
@@ -116,21 +121,82 @@ def _cell(request: SelectRequest, selector: Selector, ratio: float, *, several: 
     )
 
 
-def _make(cells: Sequence[Cell], task: SelectionTask, *, began: float, resume: bool) -> None:
-    needs = {cell.selector: cell.selector.needs(task) for cell in cells}
+def make(
+    cells: Sequence[Cell], task: SelectionTask, *, began: float, resume: bool, on_failure: OnFailure | None = None
+) -> None:
+    """Makes coresets from one target training that their selectors share.
+
+    Args:
+        cells: What to make, all of the task's data, model, training and seed.
+        task: What is selected from.
+        began: When the work began, by `time.monotonic`.
+        resume: Whether an interrupted training is taken up again.
+        on_failure: Told the cells that cannot be made, and why; the others are made all the same. None raises.
+    """
+    with begun([cell.folder for cell in cells], "select", [cell.settings for cell in cells]):
+        _make(cells, task, began=began, resume=resume, on_failure=on_failure)
+
+
+def _make(
+    cells: Sequence[Cell], task: SelectionTask, *, began: float, resume: bool, on_failure: OnFailure | None
+) -> None:
+    needs: dict[Selector, Needs] = {}
+    for selector, own in _by_selector(cells).items():
+        with _reported(own, on_failure):
+            needs[selector] = selector.needs(task)
+    cells = [cell for cell in cells if cell.selector in needs]
+    if not cells:
+        return
     checkpoint = cells[0].folder.path / f".training-{settings_hash({'cells': [c.settings for c in cells]})}.ckpt"
     if not resume:
         checkpoint.unlink(missing_ok=True)
-    with begun([cell.folder for cell in cells], "select", [cell.settings for cell in cells]):
-        training = SharedTraining(
-            task=task,
-            needs=list(needs.values()),
-            on_epoch=_metrics_writer(cells, list(needs)),
-            checkpointing=Checkpointing(path=checkpoint),
-        )
+    training = SharedTraining(
+        task=task,
+        needs=list(needs.values()),
+        on_epoch=_metrics_writer(cells, list(needs)),
+        checkpointing=Checkpointing(path=checkpoint),
+    )
+    setup_seconds = time.monotonic() - began
+    try:
         observed = dict(zip(needs, training.run(), strict=True))
-        _finish(cells, task, observed, shared_seconds=time.monotonic() - began)
+    except Exception as error:
+        if on_failure is None:
+            raise
         checkpoint.unlink(missing_ok=True)
+        parts = _parts(cells, needs)
+        if len(parts) == 1:
+            on_failure(cells, error)
+            return
+        for part in parts:
+            _make(part, task, began=time.monotonic(), resume=False, on_failure=on_failure)
+        return
+    _finish(cells, task, observed, setup_seconds=setup_seconds, on_failure=on_failure)
+    checkpoint.unlink(missing_ok=True)
+
+
+def _by_selector(cells: Sequence[Cell]) -> dict[Selector, list[Cell]]:
+    own: dict[Selector, list[Cell]] = {}
+    for cell in cells:
+        own.setdefault(cell.selector, []).append(cell)
+    return own
+
+
+def _parts(cells: Sequence[Cell], needs: Mapping[Selector, Needs]) -> list[list[Cell]]:
+    """Returns the cells of each selector that watches the training, as it can break it, and those of all others."""
+    own = _by_selector(cells)
+    watching = [part for selector, part in own.items() if needs[selector].watch is not None]
+    others = [cell for cell in cells if needs[cell.selector].watch is None]
+    return [*watching, *([others] if others else [])]
+
+
+@contextmanager
+def _reported(cells: Sequence[Cell], on_failure: OnFailure | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if on_failure is None:
+            raise
+        on_failure(cells, error)
 
 
 def _metrics_writer(
@@ -147,31 +213,42 @@ def _metrics_writer(
 
 
 def _finish(
-    cells: Sequence[Cell], task: SelectionTask, observed: Mapping[Selector, Observed], *, shared_seconds: float
+    cells: Sequence[Cell],
+    task: SelectionTask,
+    observed: Mapping[Selector, Observed],
+    *,
+    setup_seconds: float,
+    on_failure: OnFailure | None,
 ) -> None:
     """Scores once for each selector, and exports each cell."""
-    scored: dict[Selector, Scores] = {}
-    for cell in cells:
+    for selector, own in _by_selector(cells).items():
         start = time.monotonic()
-        watched = observed[cell.selector]
-        if cell.selector not in scored:
-            scored[cell.selector] = cell.selector.score(task, watched)
-        if isinstance(watched.observer, PolicyLearner):
-            watched.observer.stored().save(cell.folder.path)
-            if watched.model is not None:
-                save_tensors(cell.folder.path / "target.safetensors", watched.model.state_dict())
-        save_coreset(
-            cell.folder.path,
-            scored[cell.selector],
-            dataset=task.dataset,
-            origin=Origin(
-                selector=cell.selector.name,
-                settings=cell.settings,
-                digest=cell.folder.digest,
-                ratio=cell.ratio,
-                seed=task.seed,
-                export=cell.export,
-                wall_seconds=shared_seconds + time.monotonic() - start,
-            ),
-        )
-        cell.folder.set_state("complete")
+        with _reported(own, on_failure):
+            scores = selector.score(task, observed[selector])
+            seconds = setup_seconds + observed[selector].seconds + time.monotonic() - start
+            for cell in own:
+                with _reported([cell], on_failure):
+                    _export(cell, task, observed[selector], scores, seconds=seconds)
+
+
+def _export(cell: Cell, task: SelectionTask, watched: Observed, scores: Scores, *, seconds: float) -> None:
+    start = time.monotonic()
+    if isinstance(watched.observer, PolicyLearner):
+        watched.observer.stored().save(cell.folder.path)
+        if watched.model is not None:
+            save_tensors(cell.folder.path / "target.safetensors", watched.model.state_dict())
+    save_coreset(
+        cell.folder.path,
+        scores,
+        dataset=task.dataset,
+        origin=Origin(
+            selector=cell.selector.name,
+            settings=cell.settings,
+            digest=cell.folder.digest,
+            ratio=cell.ratio,
+            seed=task.seed,
+            export=cell.export,
+            wall_seconds=seconds + time.monotonic() - start,
+        ),
+    )
+    cell.folder.set_state("complete")

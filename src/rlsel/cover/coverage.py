@@ -70,7 +70,7 @@ def coverage(
     for members in class_members(labels, num_classes):
         members = members.to(features.device)
         for tile, distances in _distance_tiles(features[members], distance):
-            result[members[tile]] = distances.sum(dim=1)
+            result[members[tile]] = distances.sum(dim=1).float()
         if reduction == "mean" and len(members) > 1:
             result[members] /= len(members) - 1
     return result
@@ -106,6 +106,8 @@ def cover_counts(
 
 def _distance_tiles(features: Tensor, distance: Literal["euclidean", "cosine"]) -> Iterator[tuple[slice, Tensor]]:
     """Yields row slices of the distance matrix of one class, with an exact zero between a sample and itself."""
+    if distance == "euclidean" and len(features):
+        features = features - features.mean(dim=0)  # the rounding of matrix products grows with the distance from zero
     size = len(features)
     rows = max(1, _TILE_ELEMENTS // max(1, size))
     for start in range(0, size, rows):

@@ -70,7 +70,8 @@ class FashionMNIST:
             class_names=CLASS_NAMES,
             mean=FASHION_MNIST.mean,
             std=FASHION_MNIST.std,
-            augmentation=Augmentation(crop_padding=2, flip=True),
+            # clothes are centred and upright: crops and mirrored shoes cost a small model 3 points in 800 steps
+            augmentation=Augmentation(),
         )
 
     def _find(self) -> Path:

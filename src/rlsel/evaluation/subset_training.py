@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
+from rlsel.coreset import indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.training.evaluation import Accuracy, accuracy, clean_pass
-from rlsel.training.loop import Checkpointing, EpochRecord, Inspection, Training, build_model
+from rlsel.training.loop import Checkpointing, EpochRecord, Training, build_model
 from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings
 
@@ -40,7 +41,7 @@ class SubsetResult:
         images_per_second: Images trained on in each of them.
         model: The architecture's name.
         seed: The run's seed.
-        indices_sha256: Of the bytes of the indices.
+        indices_sha256: Of the file `indices.npy`, as in `coreset.json`.
     """
 
     top1_last: float
@@ -61,6 +62,30 @@ def tail_steps(total: int) -> tuple[int, ...]:
     """Returns the numbers of steps after which the test split is looked at: the end, and 2.5 and 5 % before it."""
     apart = max(1, total // 40)
     return tuple(total - apart * back for back in range(TAIL_LOOKS) if total > apart * back)[::-1]
+
+
+class _TestLooks:
+    """Measures the accuracy on the test split after the last steps of a training.
+
+    Attributes:
+        steps: Numbers of steps done.
+        seen: What was measured, by the steps done.
+    """
+
+    def __init__(self, dataset: Dataset, *, steps: tuple[int, ...], fabric: Fabric) -> None:
+        self._dataset, self._fabric = dataset, fabric
+        self.steps = steps
+        self.seen: dict[int, Accuracy] = {}
+
+    def look(self, step: int, model: TargetModel) -> None:
+        test = self._dataset.test
+        self.seen[step] = accuracy(clean_pass(model, self._dataset, test, fabric=self._fabric).logits, test.labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": {step: asdict(measured) for step, measured in self.seen.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.seen = {step: Accuracy(**measured) for step, measured in state["seen"].items()}
 
 
 def train_on(
@@ -95,11 +120,7 @@ def train_on(
     """
     split = dataset.train.subset(torch.from_numpy(indices))
     total = settings.total_steps(len(split))
-    looks: dict[int, Accuracy] = {}
-
-    def look(step: int, now: TargetModel) -> None:
-        looks[step] = accuracy(clean_pass(now, dataset, dataset.test, fabric=fabric).logits, dataset.test.labels)
-
+    looks = _TestLooks(dataset, steps=tail_steps(total), fabric=fabric)
     start = time.monotonic()
     trained = Training(
         build_model(model, dataset, "evaluation", seed=seed),
@@ -111,16 +132,16 @@ def train_on(
         names=("evaluation",),
         reporter=reporter,
         title=f"{model.name} on {len(split)} of {len(dataset.train)}",
-        inspection=Inspection(steps=tail_steps(total), look=look),
+        inspection=looks,
         on_epoch=on_epoch,
         checkpointing=checkpointing,
     ).run()
     seconds = time.monotonic() - start
-    last = [looks[step] for step in tail_steps(total)]
+    last = [looks.seen[step] for step in looks.steps]
     return (
         SubsetResult(
             top1_last=statistics.fmean(item.top1 for item in last),
-            top1_best=max(item.top1 for item in looks.values()),
+            top1_best=max(item.top1 for item in looks.seen.values()),
             top5_last=statistics.fmean(item.top5 for item in last),
             worst_class_last=statistics.fmean(np.nanmin(item.by_class) for item in last),
             num_train=len(split),
@@ -130,7 +151,7 @@ def train_on(
             images_per_second=total * min(settings.batch_size, len(split)) / seconds,
             model=model.name,
             seed=seed,
-            indices_sha256=hashlib.sha256(indices.astype("<i8").tobytes()).hexdigest(),
+            indices_sha256=indices_sha256(indices),
         ),
         trained,
     )

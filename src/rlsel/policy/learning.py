@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rlsel.budget import kept_count
 from rlsel.policy.mdp import Decision, Experience, Policy
 from rlsel.policy.rewards import Account, Reward
 
@@ -175,7 +176,7 @@ class PolicySession:
             states: (N, D).
             rounds: Most rounds.
         """
-        count = max(1, round(self._ratio * len(states)))
+        count = kept_count(self._ratio, len(states))
         for _ in range(rounds):
             logits = self.policy.keep_logit(states)
             if int((logits > 0).sum()) == count:

@@ -124,12 +124,15 @@ class Observed:
         dynamics: Each sample in each epoch, as its batch was seen.
         clean: The clean passes asked for by `Needs.clean_epochs`.
         observer: The selector's own observer, after the training.
+        seconds: How long the training would have taken for this selector alone: what only others wanted to see is
+            not counted.
     """
 
     model: TargetModel | None = None
     dynamics: Dynamics | None = None
     clean: Mapping[int, CleanPass] = field(default_factory=dict)
     observer: Observer | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -36,7 +37,10 @@ class LearnerSettings:
 
 
 class PolicyLearner:
-    """Learns which samples to keep, first beside the target training, then on the features at its end."""
+    """Learns which samples to keep, first beside the target training, then on the features at its end.
+
+    It does so on the CPU wherever the target trains: its networks are small, and it ends on features kept there.
+    """
 
     def __init__(
         self,
@@ -68,15 +72,15 @@ class PolicyLearner:
     def on_batch(self, batch: BatchObservation) -> None:
         if self._session is None or self._scaler is None:
             return  # the warm-up only fills the feature bank
-        indices = batch.indices.to(batch.features.device)
+        indices = batch.indices.cpu()
         columns = None if self._columns is None else self._columns[indices]
-        self._session.decide(self._scaler.states(batch.features, columns), indices)
+        self._session.decide(self._scaler.states(batch.features.cpu(), columns), indices)
 
     def actions(self, indices: Tensor) -> Tensor:
-        """Returns the (B,) newest actions on the batch at (B,) positions, for `training.weighting=policy`."""
+        """Returns the (B,) newest actions at (B,) positions, on the CPU, for `training.weighting=policy`."""
         if self._session is None:
-            return torch.ones(len(indices), device=indices.device)
-        return self._session.actions[indices]
+            return torch.ones(len(indices))
+        return self._session.actions[indices.cpu()]
 
     def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
         evidence = self._collector.evidence
@@ -84,9 +88,9 @@ class PolicyLearner:
             return {}
         measured = {} if self._session is None else self._measure(self._session, end)
         if evidence is not self._evidence:
-            self._take(self._bank.features, evidence)
+            self._take(self._bank.features.cpu(), evidence)
         remaining = 1 - (end.epoch + 1) / end.epochs
-        self._ready(self._bank.features).policy.scale_learning_rate(0.1 + 0.9 * remaining)
+        self._ready(self._bank.features.cpu()).policy.scale_learning_rate(0.1 + 0.9 * remaining)
         return measured
 
     def _measure(self, session: PolicySession, end: EpochEnd) -> dict[str, float]:
@@ -104,7 +108,7 @@ class PolicyLearner:
         earned = measured.get("redundancy_reward", float("-inf"))
         if self._settings.checkpoint == "best_r2" and inside and earned > self._best_redundancy_reward:
             self._best_redundancy_reward = earned
-            self._best = {"epoch": end.epoch, **session.policy.state_dict()}
+            self._best = copy.deepcopy(session.policy.state_dict())  # which learning goes on to change in place
         return measured
 
     def _take(self, features: Tensor, evidence: Evidence) -> None:

@@ -50,10 +50,10 @@ class RLSelector:
     cover: CoverSettings = field(default_factory=CoverSettings)
     ratio: float = 0.7
     state: Literal["features", "features+history"] = "features+history"
-    rollout: int = 512
+    rollout: int = 1024
     price_rate: float = 0.05
     warmup_epochs: int = 1
-    settle_passes: int = 30
+    settle_passes: int = 20
     checkpoint: Literal["last", "best_r2"] = "last"
 
     def __post_init__(self) -> None:
@@ -76,7 +76,9 @@ class RLSelector:
         learner = observed.observer
         if not isinstance(learner, PolicyLearner):
             raise TypeError("RL-Selector scores with the learner that its needs() asked for")
-        behaviour = None if observed.dynamics is None else behaviour_of(observed.dynamics)
+        # a training that only another selector of the run asked for must not change what this one sees
+        wanted = task.features is None or self.reward.uses_behaviour
+        behaviour = behaviour_of(observed.dynamics) if wanted and observed.dynamics is not None else None
         logits = learner.finish(selection_features(task, observed), behaviour)
         return Scores(values=logits, kind="logit", policy=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -40,12 +41,55 @@ class _CleanPasses:
         }
 
 
+class _Timed:
+    """An observer whose time is counted, so that no selector is charged for what another one watches."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self.seconds = 0.0
+
+    def on_batch(self, batch: BatchObservation) -> None:
+        start = time.perf_counter()
+        self._observer.on_batch(batch)
+        self.seconds += time.perf_counter() - start
+
+    def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
+        start = time.perf_counter()
+        measured = self._observer.on_epoch_end(end)
+        self.seconds += time.perf_counter() - start
+        return measured
+
+    def state_dict(self) -> dict[str, Any]:
+        return self._observer.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._observer.load_state_dict(state)
+
+
 class _Weighing(Protocol):
     """An observer whose actions can weight the target's loss."""
 
     def actions(self, indices: Tensor) -> Tensor:
         """Returns the (B,) actions on the batch at (B,) positions."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Costs:
+    """Seconds of a shared training: all of it, and the parts that not every selector wanted."""
+
+    total: float
+    collectors: float
+    passes: float
+    watchers: float
+
+    def alone(self, need: Needs, own: float) -> float:
+        """Returns what the training would have taken for one selector, whose own observer took `own`."""
+        if not need.training:
+            return own
+        watched = self.collectors + own if need.watch is not None else 0.0
+        looked = self.passes if need.clean_epochs else 0.0
+        return self.total - self.collectors - self.passes - self.watchers + watched + looked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +115,42 @@ class SharedTraining:
         watchers = [None if need.watch is None else need.watch(recording) for need in self.needs]
         if not any(need.training for need in self.needs):
             return [Observed(observer=watcher) for watcher in watchers]
+        start = time.perf_counter()
         epochs = task.training.total_epochs(len(task))
         wanted = frozenset().union(*(need.clean_epochs for need in self.needs))
         passes = _CleanPasses(wanted)
-        shared: list[Observer] = [*recording.observers, passes]
-        model = self._train(shared, [watcher for watcher in watchers if watcher is not None], watchers)
+        timed_passes = _Timed(passes)
+        collectors = [_Timed(collector) for collector in recording.collectors.values()]
+        own = [None if watcher is None else _Timed(watcher) for watcher in watchers]
+        shared: list[Observer] = [recording.dynamics, recording.bank, *collectors, timed_passes]
+        model = self._train(shared, own, watchers)
         clean = dict(passes.kept)
         if FINAL in wanted or epochs in wanted:
+            began = time.perf_counter()
             final = clean.get(epochs) or clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric)
             clean |= {FINAL: final, epochs: final}
+            timed_passes.seconds += time.perf_counter() - began
         dynamics = recording.dynamics.dynamics()
-        return [Observed(model=model, dynamics=dynamics, clean=clean, observer=watcher) for watcher in watchers]
+        costs = _Costs(
+            total=time.perf_counter() - start,
+            collectors=sum(collector.seconds for collector in collectors),
+            passes=timed_passes.seconds,
+            watchers=sum(watcher.seconds for watcher in own if watcher is not None),
+        )
+        return [
+            Observed(
+                model=model,
+                dynamics=dynamics,
+                clean=clean,
+                observer=watcher,
+                seconds=costs.alone(need, 0.0 if timed is None else timed.seconds),
+            )
+            for need, watcher, timed in zip(self.needs, watchers, own, strict=True)
+        ]
 
-    def _train(self, shared: list[Observer], own: list[Observer], watchers: Sequence[Observer | None]) -> TargetModel:
+    def _train(
+        self, shared: list[Observer], own: Sequence[Observer | None], watchers: Sequence[Observer | None]
+    ) -> TargetModel:
         task = self.task
 
         def report(record: EpochRecord) -> None:
@@ -93,7 +160,7 @@ class SharedTraining:
             for row in record.observers[: len(shared)]:
                 measured |= row
             rows = iter(record.observers[len(shared) :])
-            self.on_epoch(measured, [{} if watcher is None else next(rows) for watcher in watchers])
+            self.on_epoch(measured, [{} if watcher is None else next(rows) for watcher in own])
 
         return Training(
             build_model(task.model, task.dataset, "target", seed=task.seed),
@@ -105,8 +172,8 @@ class SharedTraining:
             names=("target",),
             reporter=task.reporter,
             title=f"target {task.model.name}",
-            observers=[*shared, *own],
-            weigh=self._weigh(own),
+            observers=[*shared, *(watcher for watcher in own if watcher is not None)],
+            weigh=self._weigh([watcher for watcher in watchers if watcher is not None]),
             on_epoch=report,
             checkpointing=self.checkpointing,
         ).run()

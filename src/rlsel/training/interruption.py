@@ -34,7 +34,8 @@ def signals_held_back() -> Iterator[StopRequest]:
     def remember(number: int, frame: FrameType | None) -> None:
         if request and number == signal.SIGINT:
             signal.default_int_handler(number, frame)
-        request.signal_number = number
+        if not request:
+            request.signal_number = number
 
     held = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

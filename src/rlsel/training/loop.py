@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -41,17 +42,25 @@ class EpochRecord:
     observers: tuple[Mapping[str, float], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inspection:
-    """Looks at the model after chosen steps, in evaluation mode.
+class Inspection(Protocol):
+    """Looks at the model after chosen steps; unlike an observer, between two steps."""
 
-    Attributes:
-        steps: Numbers of steps done.
-        look: Receives the steps done and the model.
-    """
+    @property
+    def steps(self) -> Collection[int]:
+        """Numbers of steps done after which to look."""
+        ...
 
-    steps: Collection[int]
-    look: Callable[[int, TargetModel], None]
+    def look(self, step: int, model: TargetModel) -> None:
+        """Receives the steps done and the model, which may be put into evaluation mode."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what was seen, as tensors, numbers, strings, and lists and dicts of them."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +170,12 @@ class Training:
         with signals_held_back() as stop:
             for batch in self._batches(epoch, done):
                 self._run_step(epoch, batch)
-                if stop:
-                    self._save()
-                    return
                 if self._step == self._total:
                     break
+                # after the last batch, the epoch is ended first: a resumed training would never end it
+                if stop and self._step < (epoch + 1) * self._per_epoch:
+                    self._save()
+                    return
             self._end_epoch(epoch)
             if stop or time.monotonic() - self._last_save > self._save_interval:
                 self._save()
@@ -217,7 +227,7 @@ class Training:
         if self._weigh is None:
             return losses.mean()
         # divided by the sum of the weights: a low keep ratio must not shrink the learning rate
-        weights = self._weigh(indices)
+        weights = self._weigh(indices).to(losses.device)
         return (weights * losses).sum() / weights.sum().clamp_min(1e-6)
 
     def _end_epoch(self, epoch: int) -> None:
@@ -274,6 +284,7 @@ class Training:
                 "model": self._model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "observers": [observer.state_dict() for observer in self._observers],
+                "inspection": {} if self._inspection is None else self._inspection.state_dict(),
                 "augmentation": self._augmentation.get_state(),
                 "sums": self._sums,
                 "seconds": self._seconds(),
@@ -294,6 +305,8 @@ class Training:
         self._optimizer.load_state_dict(state["optimizer"])
         for observer, saved in zip(self._observers, state["observers"], strict=True):
             observer.load_state_dict(saved)
+        if self._inspection is not None:
+            self._inspection.load_state_dict(state["inspection"])
         self._augmentation = torch.Generator()
         self._augmentation.set_state(state["augmentation"])
         self._sums = state["sums"]

@@ -47,3 +47,25 @@ class SilentReporter:
 
     def finish(self) -> None:
         return
+
+
+class NotesOnly:
+    """Passes on what is said, and nothing of the progress of single trainings."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def note(self, text: str) -> None:
+        self._reporter.note(text)
+
+    def start(self, task: str, epochs: int, steps: int) -> None:
+        return
+
+    def step(self, done: int) -> None:
+        return
+
+    def epoch(self, measurements: Mapping[str, float]) -> None:
+        return
+
+    def finish(self) -> None:
+        return

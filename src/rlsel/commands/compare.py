@@ -1,0 +1,172 @@
+"""`rlsel compare`: which selector, at which ratio, and is it better than a random choice of the same size?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rlsel.budget import kept_count
+from rlsel.commands.comparison import Comparison
+from rlsel.commands.comparison_jobs import Failure, JobWorker
+from rlsel.commands.folders import OUTPUTS, RunFolder, check_writable
+from rlsel.commands.outcomes import PartlyFailedError
+from rlsel.commands.processes import run_tasks
+from rlsel.commands.requests import CompareRequest
+from rlsel.commands.settings import plain, run_settings, settings_hash
+from rlsel.data.dataset import Dataset
+from rlsel.evaluation.comparison import RANDOM, Run, summarise
+from rlsel.files import write_atomically, write_text
+from rlsel.report.comparison_plot import comparison_png
+from rlsel.report.tables import runs_csv, summary_csv, summary_markdown, terminal_lines
+from rlsel.selectors.random import Random
+from rlsel.training.reporting import NotesOnly, Reporter, SilentReporter
+
+
+def compare(request: CompareRequest, reporter: Reporter) -> Path:
+    """Makes the selections and trainings that do not exist yet, and writes the tables and the picture of all.
+
+    Returns:
+        The folder of the comparison.
+
+    Raises:
+        RlselError: for a user's mistake; no folder is left then.
+        PartlyFailedError: if some runs failed; the tables hold the others.
+    """
+    if RANDOM not in [selector.name for selector in request.selectors]:
+        request = replace(request, selectors=(Random(), *request.selectors))
+    settings = _recorded(request)
+    folder = RunFolder(path=_place(request), digest=settings_hash(settings))
+    worker = JobWorker(
+        settings=request.settings,
+        device=request.options.device,
+        resume=request.options.resume == "auto",
+        reporter=NotesOnly(reporter),
+    )
+    check_writable(folder.path)
+    with request.options.device.computing():  # refuses an accelerator that is not there
+        dataset = worker.dataset
+    for ratio in request.ratios:
+        kept_count(ratio, len(dataset.train))
+    comparison = Comparison(request, folder.path, dataset, reporter)
+    folder.begin("compare", settings)
+    try:
+        jobs = comparison.begin()
+        if request.options.jobs > 1 and len(jobs) > 1:
+            # a worker without the data set, which every process reads for itself
+            worker = replace(worker, reporter=SilentReporter())
+            run_tasks(jobs, worker=worker, jobs=request.options.jobs, on_end=comparison.end)
+        else:
+            run_tasks(jobs, worker=worker, jobs=1, on_end=comparison.end)
+        runs, failures = comparison.runs(), comparison.failures
+        _write(folder.path, request, dataset, comparison, runs, reporter)
+    except Exception as error:
+        folder.set_state("failed", f"{type(error).__name__}: {error}")
+        raise
+    if failures:
+        _fail(folder, failures)
+    folder.set_state("complete")
+    return folder.path
+
+
+def _fail(folder: RunFolder, failures: list[Failure]) -> None:
+    message = f"{len(failures)} of the runs failed, the first: {failures[0]}"
+    folder.set_state("failed", message)
+    raise PartlyFailedError(
+        f"{message}: the same command tries them again, {folder.path / 'summary.md'} names them all",
+        folder=folder.path,
+        by_user=all(failure.by_user for failure in failures),
+    )
+
+
+def _recorded(request: CompareRequest) -> dict[str, Any]:
+    """Returns all that was asked for, as in `config.yaml`."""
+    extended = {
+        "selectors": [selector.name for selector in request.selectors],
+        "ratios": list(request.ratios),
+        "seeds": list(request.seeds),
+        "train_models": [plain(model) for model in request.train_models],
+    }
+    return {**_fixed(request), **extended}
+
+
+def _fixed(request: CompareRequest) -> dict[str, Any]:
+    """Returns what all runs of a comparison have in common, however far it is extended."""
+    shared = run_settings(request.settings)
+    del shared["seed"]
+    cover, export = plain(request.cover), plain(request.export)
+    for node in (cover, export):
+        del node["_target_"]
+    return {
+        **shared,
+        "policy": plain(request.policy),
+        "reward": plain(request.reward),
+        "cover": cover,
+        "export": export,
+        "budget": request.budget,
+    }
+
+
+def _place(request: CompareRequest) -> Path:
+    options = request.options
+    if options.run_dir is not None and not options.several:
+        return options.run_dir.absolute()
+    parent = OUTPUTS / "compare" if options.run_dir is None else options.run_dir
+    return (parent / request.settings.dataset.name / settings_hash(_fixed(request))).absolute()
+
+
+def _write(
+    folder: Path,
+    request: CompareRequest,
+    dataset: Dataset,
+    comparison: Comparison,
+    runs: list[Run],
+    reporter: Reporter,
+) -> None:
+    summaries = summarise(runs, comparison.overlaps())
+    write_text(folder / "runs.csv", runs_csv(runs))
+    write_text(folder / "summary.csv", summary_csv(summaries))
+    text = summary_markdown(
+        summaries,
+        title=f"Comparison on {dataset.name}",
+        protocol=_protocol(request, dataset, comparison),
+        missing=[str(failure) for failure in comparison.failures],
+    )
+    write_text(folder / "summary.md", text)
+    if summaries:
+        picture = comparison_png(summaries)
+        write_atomically(folder / "comparison.png", lambda file: file.write(picture))
+    for line in terminal_lines(summaries):
+        reporter.note(line)
+
+
+def _protocol(request: CompareRequest, dataset: Dataset, comparison: Comparison) -> list[str]:
+    training, variation = request.settings.training, request.settings.variation
+    changes = {name: getattr(variation, name) for name in ("label_noise", "long_tail", "corruption")}
+    plain_values = {"label_noise": 0.0, "long_tail": 1.0, "corruption": 0.0}
+    changed = "".join(f", {name} {value:g}" for name, value in changes.items() if value != plain_values[name])
+    if request.budget == "steps":
+        source = (
+            "given by training.steps" if training.steps else f"those of {training.epochs} epochs on all of the data"
+        )
+        budget = f"budget=steps: every training takes {comparison.full_steps} steps, {source}, whatever its ratio."
+    else:
+        budget = (
+            f"budget=epochs: every training makes {training.epochs} passes over its own samples, so that a smaller "
+            "ratio takes fewer steps."
+        )
+    seeds = ", ".join(map(str, request.seeds))
+    models = ", ".join(model.name for model in request.train_models or (request.settings.model,))
+    return [
+        f"Data: {dataset.name}, {len(dataset.train)} training samples{changed}, {len(dataset.test)} samples to measure "
+        f"on ({'a validation part of the training split' if variation.measure_on == 'validation' else 'test split'}), "
+        f"{dataset.num_classes} classes.",
+        f"Selection with {request.settings.model.name}, one target training a seed for all selectors. Trained on the "
+        f"selections: {models}, from scratch.",
+        budget,
+        f"Seeds: {seeds}. A seed drives the selection and the training through separate random streams, and a random "
+        "choice is drawn anew for each seed.",
+        "Accuracy is the mean of the looks at the end of a training and 2.5 and 5 % of it before, never the best look.",
+        "Intervals are 95 % t-intervals of the differences paired by seed. They are not corrected for the number of "
+        "comparisons" + (", and one seed gives none." if len(request.seeds) == 1 else "."),
+    ]

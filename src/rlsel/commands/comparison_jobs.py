@@ -1,0 +1,236 @@
+"""What a comparison consists of: selections that share a target training, and trainings on what was selected."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlsel.commands.coresets import peak_memory
+from rlsel.commands.datasets import read_dataset
+from rlsel.commands.folders import RunFolder, begun
+from rlsel.commands.metrics import MetricsFile
+from rlsel.commands.requests import RunSettings
+from rlsel.commands.select import Cell, make
+from rlsel.commands.settings import run_settings
+from rlsel.data.dataset import Dataset
+from rlsel.errors import RlselError
+from rlsel.evaluation.subset_training import train_on
+from rlsel.files import read_array, write_json
+from rlsel.selectors.base import SelectionTask
+from rlsel.training.devices import DeviceSettings
+from rlsel.training.loop import Checkpointing
+from rlsel.training.reporting import Reporter, SilentReporter
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectJob:
+    """Selections of one seed, from one target training.
+
+    Attributes:
+        settings: Data, model, training and seed.
+        cells: The coresets to make.
+    """
+
+    settings: RunSettings
+    cells: tuple[Cell, ...]
+
+    @property
+    def title(self) -> str:
+        """What is done, in a few words."""
+        names = dict.fromkeys(cell.selector.name for cell in self.cells)
+        return f"selection by {', '.join(names)} with seed {self.settings.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob:
+    """One training on a part of the training split.
+
+    Attributes:
+        settings: Data, model, seed, and a training whose number of steps is settled.
+        indices: The `indices.npy` of the part; None for all.
+        sha256: Of that file, or of the one that would hold all positions.
+        title: What is done, in a few words.
+        folder: Where the result goes.
+    """
+
+    settings: RunSettings
+    indices: Path | None
+    sha256: str
+    title: str
+    folder: RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Something that could not be done.
+
+    Attributes:
+        title: What, in a few words.
+        reason: Why, in one line.
+        by_user: Whether it is a user's mistake.
+    """
+
+    title: str
+    reason: str
+    by_user: bool
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEnd:
+    """How a job ended.
+
+    Attributes:
+        seconds: What it took.
+        failures: What of it could not be done.
+    """
+
+    seconds: float
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobWorker:
+    """Does jobs; reads their data set once.
+
+    Attributes:
+        settings: Names the data set.
+        device: The hardware of each job.
+        resume: Whether interrupted jobs are taken up again.
+        reporter: Told what goes on.
+    """
+
+    settings: RunSettings
+    device: DeviceSettings
+    resume: bool
+    reporter: Reporter = field(default_factory=SilentReporter)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set; the first use raises `DataError` if it is missing, damaged or unfit."""
+        return read_dataset(self.settings)
+
+    def __call__(self, job: SelectJob | TrainJob) -> JobEnd:
+        """Does a job, whatever it raises."""
+        dataset = self.dataset
+        start = time.monotonic()
+        failures: list[Failure] = []
+        try:
+            if isinstance(job, SelectJob):
+                self._select(job, dataset, failures)
+            else:
+                self._train(job, dataset)
+        except Exception as error:  # noqa: BLE001 - the other jobs go on
+            failures.append(_failure(job.title, error))
+            folders = [job.folder] if isinstance(job, TrainJob) else [cell.folder for cell in job.cells]
+            for folder in folders:
+                _mark_failed(folder, error)
+        return JobEnd(seconds=time.monotonic() - start, failures=tuple(failures))
+
+    def _select(self, job: SelectJob, dataset: Dataset, failures: list[Failure]) -> None:
+        def fail(cells: Sequence[Cell], error: Exception) -> None:
+            for cell in cells:
+                failures.append(_failure(cell_title(cell, job.settings.seed), error))
+                _mark_failed(cell.folder, error)
+
+        began = time.monotonic()
+        with self.device.computing() as fabric:
+            task = SelectionTask(
+                dataset=dataset,
+                model=job.settings.model,
+                training=job.settings.training,
+                fabric=fabric,
+                seed=job.settings.seed,
+                reporter=self.reporter,
+            )
+            make(job.cells, task, began=began, resume=self.resume, on_failure=fail)
+
+    def _train(self, job: TrainJob, dataset: Dataset) -> None:
+        indices = all_positions(dataset) if job.indices is None else read_array(job.indices)
+        checkpoint = job.folder.path / f".training-{job.folder.digest}.ckpt"
+        if not self.resume:
+            checkpoint.unlink(missing_ok=True)
+        with (
+            self.device.computing() as fabric,
+            begun([job.folder], "train-on-subset", [_recorded(job)]),
+        ):
+            metrics = MetricsFile(job.folder.path / "metrics.jsonl")
+            result, _ = train_on(
+                dataset,
+                indices,
+                model=job.settings.model,
+                settings=job.settings.training,
+                fabric=fabric,
+                seed=job.settings.seed,
+                reporter=self.reporter,
+                on_epoch=lambda record: metrics.append(record.training),
+                checkpointing=Checkpointing(path=checkpoint),
+            )
+            content = asdict(result) | {
+                "mislabelled_kept": kept_share(indices, dataset.train.mislabelled),
+                "corrupted_kept": kept_share(indices, dataset.train.corrupted),
+                "peak_rss_bytes": peak_memory(),
+            }
+            write_json(job.folder.path / RESULT_FILE, content)
+            job.folder.set_state("complete")
+            checkpoint.unlink(missing_ok=True)
+
+
+def _recorded(job: TrainJob) -> dict[str, object]:
+    source = "full" if job.indices is None else str(job.indices.parent)
+    return {**training_settings(job.settings, job.sha256), "coreset": source}
+
+
+def training_settings(settings: RunSettings, sha256: str) -> dict[str, object]:
+    """Returns all that decides a training on the positions with this SHA-256."""
+    return {**run_settings(settings), "indices_sha256": sha256}
+
+
+def cell_title(cell: Cell, seed: int) -> str:
+    """Returns what a selection is called in a message."""
+    return f"selection by {cell.selector.name} at ratio {cell.ratio:g} with seed {seed}"
+
+
+def all_positions(dataset: Dataset) -> NDArray[np.int64]:
+    """Returns every position of the training split."""
+    return np.arange(len(dataset.train), dtype=np.int64)
+
+
+def kept_share(indices: NDArray[np.int64], marked: Tensor | None) -> float | None:
+    """Returns the share of the marked samples that is among the indices; None where nothing is marked.
+
+    Args:
+        indices: (K,) positions.
+        marked: (N,) bool; None for no marks.
+    """
+    if marked is None or not marked.any():
+        return None
+    flags = marked.numpy()
+    return float(flags[indices].sum() / flags.sum())
+
+
+def _mark_failed(folder: RunFolder, error: Exception) -> None:
+    if folder.path.is_dir() and not folder.complete:
+        folder.set_state("failed", str(error) if isinstance(error, RlselError) else _traceback(error))
+
+
+def _traceback(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def _failure(title: str, error: Exception) -> Failure:
+    by_user = isinstance(error, RlselError)
+    text = str(error) if by_user else f"{type(error).__name__}: {error}"
+    return Failure(title=title, reason=" ".join(text.split()), by_user=by_user)

@@ -1,0 +1,168 @@
+"""A comparison's results: a run for each training, and a summary for each model, selector and ratio."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rlsel.evaluation.statistics import Estimate, PairedDifference, estimate, paired_difference, ranks
+
+FULL, RANDOM = "full", "random"
+"""The rows that every comparison has: all of the data, and a uniform choice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training and the selection behind it: a row of `runs.csv`. Accuracies and shares are fractions.
+
+    Attributes:
+        selector: Its name; `full` for all of the data.
+        ratio: The keep ratio; 1 for `full`.
+        seed: Of selection and training.
+        model: What was trained.
+        accuracy: Top-1, the mean over the last looks at the test split.
+        top5: As `accuracy`, with the label among the first five.
+        best_accuracy: The highest top-1 of all looks; the test split chose it.
+        worst_class_accuracy: As `accuracy`, of the class with the lowest one.
+        select_seconds: What the selection took, the target training that it needs included; None for `full`.
+        train_seconds: What the training took.
+        peak_rss_bytes: The most memory that the processes of the selection and the training had held by then; an
+            upper bound, as they make other runs too.
+        num_train: Samples trained on.
+        steps: Optimiser steps.
+        mislabelled_kept: Share of the mislabelled samples that is kept; None without label noise.
+        corrupted_kept: Share of the corrupted samples that is kept; None without corruption.
+        thresholded: Share of the keep probabilities above one half; None for what is no policy.
+    """
+
+    selector: str
+    ratio: float
+    seed: int
+    model: str
+    accuracy: float
+    top5: float
+    best_accuracy: float
+    worst_class_accuracy: float
+    select_seconds: float | None
+    train_seconds: float
+    peak_rss_bytes: int
+    num_train: int
+    steps: int
+    mislabelled_kept: float | None
+    corrupted_kept: float | None
+    thresholded: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The runs of one model, selector and ratio over the seeds.
+
+    Attributes:
+        model: What was trained.
+        selector: Its name; `full` for all of the data.
+        ratio: The keep ratio.
+        accuracy: Over the seeds.
+        top5: Over the seeds.
+        worst_class_accuracy: Over the seeds.
+        best_accuracy: Mean of what the test split chose; for comparison with papers that report it.
+        to_random: Accuracy minus that of `random` at the same ratio; None for `random` and `full`.
+        to_full: Accuracy minus that of `full`; None for `full`.
+        rank: Among the selectors at this ratio, 1 for the highest accuracy; None for `full`.
+        overlap: Mean share of a selection that is in that of another seed; None for `full` and for one seed.
+        cost_share: Mean `select_seconds` over the mean `train_seconds` of `full`; None for `full` or without it.
+        select_seconds: Mean; None for `full`.
+        train_seconds: Mean.
+        mislabelled_kept: Mean; None without label noise.
+        corrupted_kept: Mean; None without corruption.
+    """
+
+    model: str
+    selector: str
+    ratio: float
+    accuracy: Estimate
+    top5: Estimate
+    worst_class_accuracy: Estimate
+    best_accuracy: float
+    to_random: PairedDifference | None
+    to_full: PairedDifference | None
+    rank: int | None
+    overlap: float | None
+    cost_share: float | None
+    select_seconds: float | None
+    train_seconds: float
+    mislabelled_kept: float | None
+    corrupted_kept: float | None
+
+
+def summarise(runs: Sequence[Run], overlaps: Mapping[tuple[str, float], float | None]) -> list[Summary]:
+    """Summarises runs over their seeds.
+
+    Args:
+        runs: Of any models, selectors, ratios and seeds, each once.
+        overlaps: The seed-to-seed overlap of the selections, by selector and ratio.
+
+    Returns:
+        By model in the order of the runs; `full` first, then by ratio and rank.
+    """
+    summaries: list[Summary] = []
+    for model in dict.fromkeys(run.model for run in runs):
+        own = [run for run in runs if run.model == model]
+        full = [run for run in own if run.selector == FULL]
+        if full:
+            summaries.append(_summary(full, random=(), full=(), rank=None, overlap=None))
+        for ratio in sorted({run.ratio for run in own if run.selector != FULL}):
+            here = [run for run in own if run.selector != FULL and run.ratio == ratio]
+            by_selector = {name: [run for run in here if run.selector == name] for name in _names(here)}
+            means = {name: statistics.fmean(run.accuracy for run in some) for name, some in by_selector.items()}
+            ranked = ranks(means)
+            summaries += [
+                _summary(
+                    by_selector[name],
+                    random=() if name == RANDOM else by_selector.get(RANDOM, ()),
+                    full=full,
+                    rank=ranked[name],
+                    overlap=overlaps.get((name, ratio)),
+                )
+                for name in sorted(by_selector, key=ranked.__getitem__)
+            ]
+    return summaries
+
+
+def _names(runs: Iterable[Run]) -> list[str]:
+    return list(dict.fromkeys(run.selector for run in runs))
+
+
+def _summary(
+    runs: Sequence[Run], *, random: Sequence[Run], full: Sequence[Run], rank: int | None, overlap: float | None
+) -> Summary:
+    select_seconds = _mean(run.select_seconds for run in runs)
+    return Summary(
+        model=runs[0].model,
+        selector=runs[0].selector,
+        ratio=runs[0].ratio,
+        accuracy=estimate([run.accuracy for run in runs]),
+        top5=estimate([run.top5 for run in runs]),
+        worst_class_accuracy=estimate([run.worst_class_accuracy for run in runs]),
+        best_accuracy=statistics.fmean(run.best_accuracy for run in runs),
+        to_random=paired_difference(_accuracies(runs), _accuracies(random)),
+        to_full=paired_difference(_accuracies(runs), _accuracies(full)),
+        rank=rank,
+        overlap=overlap,
+        cost_share=None
+        if select_seconds is None or not full
+        else select_seconds / statistics.fmean(run.train_seconds for run in full),
+        select_seconds=select_seconds,
+        train_seconds=statistics.fmean(run.train_seconds for run in runs),
+        mislabelled_kept=_mean(run.mislabelled_kept for run in runs),
+        corrupted_kept=_mean(run.corrupted_kept for run in runs),
+    )
+
+
+def _accuracies(runs: Iterable[Run]) -> dict[int, float]:
+    return {run.seed: run.accuracy for run in runs}
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None

@@ -1,0 +1,170 @@
+"""The tables of a comparison: `runs.csv`, `summary.csv`, `summary.md`, and the lines for a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+
+from rlsel.budget import format_ratio
+from rlsel.evaluation.comparison import Run, Summary
+from rlsel.evaluation.statistics import Estimate, PairedDifference
+
+Cell = str | int | float | None
+
+
+def runs_csv(runs: Iterable[Run]) -> str:
+    """Returns a line for each run, with full precision; what a run does not have is empty."""
+    return _csv([field.name for field in fields(Run)], (astuple(run) for run in runs))
+
+
+def summary_csv(summaries: Iterable[Summary]) -> str:
+    """Returns a line for each summary, with full precision; `_low` and `_high` are the ends of a 95 % interval."""
+    names = (
+        "model,selector,ratio,n,accuracy,accuracy_se,to_random,to_random_low,to_random_high,to_random_n,to_full,"
+        "to_full_low,to_full_high,to_full_n,rank,overlap,cost_share,select_seconds,train_seconds,top5,top5_se,"
+        "worst_class_accuracy,worst_class_accuracy_se,best_accuracy,mislabelled_kept,corrupted_kept"
+    )
+    return _csv(names.split(","), map(_summary_row, summaries))
+
+
+def _summary_row(row: Summary) -> tuple[Cell, ...]:
+    return (
+        row.model,
+        row.selector,
+        row.ratio,
+        row.accuracy.n,
+        row.accuracy.mean,
+        row.accuracy.standard_error,
+        *_interval(row.to_random),
+        *_interval(row.to_full),
+        row.rank,
+        row.overlap,
+        row.cost_share,
+        row.select_seconds,
+        row.train_seconds,
+        row.top5.mean,
+        row.top5.standard_error,
+        row.worst_class_accuracy.mean,
+        row.worst_class_accuracy.standard_error,
+        row.best_accuracy,
+        row.mislabelled_kept,
+        row.corrupted_kept,
+    )
+
+
+def _interval(difference: PairedDifference | None) -> tuple[Cell, ...]:
+    if difference is None:
+        return (None, None, None, None)
+    return (difference.mean, difference.low, difference.high, difference.n)
+
+
+def _csv(names: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Column:
+    """A column of the tables for people.
+
+    Attributes:
+        title: Its head.
+        show: What stands in it; empty for nothing.
+        short: Whether a terminal shows it too.
+    """
+
+    title: str
+    show: Callable[[Summary], str]
+    short: bool = False
+
+
+_COLUMNS = (
+    _Column(title="ratio", show=lambda row: format_ratio(row.ratio), short=True),
+    _Column(title="selector", show=lambda row: row.selector, short=True),
+    _Column(title="runs", show=lambda row: str(row.accuracy.n)),
+    _Column(title="accuracy", show=lambda row: _percent(row.accuracy), short=True),
+    _Column(title="to random", show=lambda row: _difference(row.to_random), short=True),
+    _Column(title="to full", show=lambda row: _difference(row.to_full), short=True),
+    _Column(title="rank", show=lambda row: "" if row.rank is None else str(row.rank), short=True),
+    _Column(title="top-5", show=lambda row: _percent(row.top5)),
+    _Column(title="worst class", show=lambda row: _percent(row.worst_class_accuracy)),
+    _Column(title="mislabelled kept", show=lambda row: _share(row.mislabelled_kept)),
+    _Column(title="corrupted kept", show=lambda row: _share(row.corrupted_kept)),
+    _Column(title="overlap", show=lambda row: _share(row.overlap)),
+    _Column(title="cost", show=lambda row: _share(row.cost_share), short=True),
+    _Column(title="train s", show=lambda row: f"{row.train_seconds:.1f}"),
+)
+
+
+def summary_markdown(
+    summaries: Sequence[Summary], *, title: str, protocol: Sequence[str], missing: Sequence[str]
+) -> str:
+    """Returns the report of a comparison for people.
+
+    Args:
+        summaries: As `summarise` orders them.
+        title: Of the report.
+        protocol: How the numbers came about, a sentence or two each.
+        missing: Lines about runs that failed and are in no table.
+    """
+    parts = [f"# {title}", "## Protocol", "\n".join(f"- {line}" for line in protocol)]
+    if missing:
+        parts += ["## Failed", "These are missing from the tables:", "\n".join(f"- {line}" for line in missing)]
+    for model in dict.fromkeys(row.model for row in summaries):
+        rows = [row for row in summaries if row.model == model]
+        head, *body = _cells(rows, _used(rows))
+        lines = [head, ["---"] * len(head), *body]
+        parts += [f"## {model}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    return "\n\n".join([*parts, _LEGEND]) + "\n"
+
+
+_LEGEND = (
+    "Accuracies are percentages, mean ± standard error over the seeds. *To random* and *to full* are differences of "
+    "the accuracy in points, to a random choice of the same ratio and to all of the data, with 95 % intervals. *Rank* "
+    "is among the selectors at one ratio. *Overlap* is the share of a selection that is also in that of another seed. "
+    "*Cost* is the time of a selection, with the target training that it needs, as a share of one training on all of "
+    "the data. *Kept* is the share of the mislabelled or corrupted samples that is in the selection."
+)
+
+
+def terminal_lines(summaries: Sequence[Summary]) -> list[str]:
+    """Returns the main columns as aligned lines, a heading for each model."""
+    lines: list[str] = []
+    columns = [column for column in _COLUMNS if column.short]
+    for model in dict.fromkeys(row.model for row in summaries):
+        table = _cells([row for row in summaries if row.model == model], columns)
+        widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
+        lines += [f"{model}:"]
+        lines += ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in table]
+    return [line.rstrip() for line in lines]
+
+
+def _cells(rows: Sequence[Summary], columns: Sequence[_Column]) -> list[list[str]]:
+    return [[column.title for column in columns]] + [[column.show(row) for column in columns] for row in rows]
+
+
+def _used(rows: Sequence[Summary]) -> list[_Column]:
+    return [column for column in _COLUMNS if any(column.show(row) for row in rows)]
+
+
+def _percent(value: Estimate) -> str:
+    error = "" if value.standard_error is None else f" ± {100 * value.standard_error:.2f}"
+    return f"{100 * value.mean:.2f}{error}"
+
+
+def _difference(value: PairedDifference | None) -> str:
+    if value is None:
+        return ""
+    interval = ""
+    if value.low is not None and value.high is not None:
+        interval = f" [{100 * value.low:+.2f}, {100 * value.high:+.2f}]"
+    return f"{100 * value.mean:+.2f}{interval}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,362 @@
+"""`rlsel compare` as a whole, on 200 digits and two epochs."""
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from rlsel.commands.compare import compare
+from rlsel.commands.outcomes import PartlyFailedError
+from rlsel.commands.requests import CompareRequest, RunOptions, RunSettings, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.select import select
+from rlsel.commands.train_on_subset import train_on_subset
+from rlsel.data.digits import Digits
+from rlsel.data.variation import Variation
+from rlsel.errors import ConfigurationError, DataError
+from rlsel.export import ExportSettings
+from rlsel.models.small_cnn import SmallCNN
+from rlsel.models.vit import ViT
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.el2n import EL2N
+from rlsel.selectors.random import Random
+from rlsel.training.observation import BatchObservation, EpochEnd
+from rlsel.training.reporting import SilentReporter
+from rlsel.training.settings import TrainingSettings
+
+SETTINGS = RunSettings(
+    dataset=Digits(),
+    variation=Variation(train_size=200, test_size=100, label_noise=0.2),
+    model=SmallCNN(width=4),
+    training=TrainingSettings(epochs=2, batch_size=32),
+)
+REQUEST = CompareRequest(settings=SETTINGS, selectors=(EL2N(),), ratios=(0.5,), seeds=(0, 1))
+TIMES = {"select_seconds", "train_seconds", "peak_rss_bytes"}
+
+
+def at(folder: Path, request: CompareRequest = REQUEST) -> CompareRequest:
+    return replace(request, options=replace(request.options, run_dir=folder))
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "runs.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def keys(folder: Path) -> list[tuple[str, float, int]]:
+    return [(row["selector"], float(row["ratio"]), int(row["seed"])) for row in rows(folder)]
+
+
+def without_times(folder: Path) -> list[dict[str, str]]:
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows(folder)]
+
+
+def state(folder: Path) -> Mapping[str, Any]:
+    return json.loads((folder / "status.json").read_text())
+
+
+def written(folder: Path) -> dict[str, int]:
+    """Returns when each file of the cells was written."""
+    files = [path for path in (folder / "cells").rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compare(at(tmp_path_factory.mktemp("done") / "c"), SilentReporter())
+
+
+def test_full_and_random_are_always_rows(done: Path) -> None:
+    assert done.is_absolute()
+    expected = [("full", 1.0), ("random", 0.5), ("el2n", 0.5)]
+    assert keys(done) == [(selector, ratio, seed) for selector, ratio in expected for seed in (0, 1)]
+    assert state(done)["state"] == "complete"
+    for name in ("summary.csv", "summary.md", "comparison.png", "config.yaml"):
+        assert (done / name).stat().st_size > 0
+
+
+def test_a_row_says_what_was_trained_and_how(done: Path) -> None:
+    full, *_, el2n = rows(done)
+    # 200 samples in batches of 32 are 7 steps an epoch, whatever the ratio
+    assert {row["steps"] for row in rows(done)} == {"14"}
+    assert (full["num_train"], el2n["num_train"]) == ("200", "100")
+    assert (full["select_seconds"], full["thresholded"], el2n["corrupted_kept"]) == ("", "", "")
+    assert float(full["mislabelled_kept"]) == 1.0
+    assert 0 < float(el2n["mislabelled_kept"]) < 1
+    assert all(0 <= float(row["worst_class_accuracy"]) <= float(row["accuracy"]) <= 1 for row in rows(done))
+    assert float(el2n["select_seconds"]) > 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_coreset_is_that_of_select_alone_byte_for_byte(done: Path, tmp_path: Path, seed: int) -> None:
+    alone = select(
+        SelectRequest(
+            settings=replace(SETTINGS, seed=seed),
+            selectors=(EL2N(),),
+            ratios=(0.5,),
+            options=RunOptions(run_dir=tmp_path / "alone"),
+        ),
+        SilentReporter(),
+    )
+    (cell,) = (done / "cells" / "select" / "el2n").glob(f"ratio-0.50_seed-{seed}_*")
+    for name in ("indices.npy", "scores.npy"):
+        assert (cell / name).read_bytes() == (alone / name).read_bytes()
+
+
+def test_a_training_is_that_of_train_on_subset(done: Path, tmp_path: Path) -> None:
+    (cell,) = (done / "cells" / "select" / "el2n").glob("ratio-0.50_seed-1_*")
+    settings = replace(SETTINGS, seed=1, training=replace(SETTINGS.training, steps=14))
+    request = TrainOnSubsetRequest(coreset=cell, settings=settings, options=RunOptions(run_dir=tmp_path / "alone"))
+    result = json.loads((train_on_subset(request, SilentReporter()) / "result.json").read_text())
+    (row,) = [row for row in rows(done) if (row["selector"], row["seed"]) == ("el2n", "1")]
+    assert float(row["accuracy"]) == result["top1_last"]
+    assert float(row["best_accuracy"]) == result["top1_best"]
+    assert float(row["top5"]) == result["top5_last"]
+
+
+def test_random_is_drawn_anew_for_each_seed(done: Path) -> None:
+    first, second = (np.load(path / "indices.npy") for path in sorted((done / "cells" / "select" / "random").iterdir()))
+    assert len(first) == len(second) == 100
+    assert 0 < len(np.intersect1d(first, second)) < 100
+
+
+def test_the_protocol_is_stated(done: Path) -> None:
+    text = (done / "summary.md").read_text()
+    for words in (
+        "every training takes 14 steps, those of 2 epochs on all of the data",
+        "Seeds: 0, 1.",
+        "drawn anew for each seed",
+        "never the best look",
+        "not corrected for the number of comparisons",
+        "label_noise 0.2",
+    ):
+        assert words in text
+    assert "| mislabelled kept |" in text
+
+
+def test_a_second_call_computes_nothing(done: Path, reporter: Any) -> None:
+    before, table = written(done), (done / "runs.csv").read_bytes()
+    compare(at(done), reporter)
+    assert written(done) == before
+    assert (done / "runs.csv").read_bytes() == table
+    assert reporter.notes[0] == "6/6 trainings are there already"
+    assert reporter.notes[1] == "small_cnn:"
+
+
+def test_an_extended_comparison_computes_what_is_missing(done: Path, reporter: Any) -> None:
+    before = written(done)
+    wider = replace(REQUEST, ratios=(0.5, 1.0), seeds=(0, 1, 2))
+    compare(at(done, wider), reporter)
+    after = written(done)
+    assert before.items() <= after.items()
+    assert len(rows(done)) == 3 * (1 + 2 * 2)
+    trained = [note for note in reporter.notes if "accuracy" in note and "/15 " in note]
+    # seed 2 at full, random and el2n 0.5; all selections of the ratio 1 are those of full
+    assert len(trained) == 3
+    full = [row["accuracy"] for row in rows(done) if row["ratio"] == "1.0" and row["seed"] == "2"]
+    assert len(full) == 3
+    assert len(set(full)) == 1
+    compare(at(done), SilentReporter())
+    assert len(rows(done)) == 6
+
+
+def test_several_processes_give_the_same_numbers(done: Path, tmp_path: Path) -> None:
+    request = replace(REQUEST, options=RunOptions(jobs=2))
+    folder = compare(at(tmp_path / "c", request), SilentReporter())
+    assert without_times(folder) == without_times(done)
+
+
+def test_resume_never_makes_everything_again(done: Path, reporter: Any) -> None:
+    before, table = written(done), without_times(done)
+    compare(at(done, replace(REQUEST, seeds=(0,), options=RunOptions(resume="never"))), reporter)
+    changed = {name for name, when in written(done).items() if before.get(name) != when}
+    assert {name.split("/")[2] for name in changed if name.startswith("cells/select")} == {"random", "el2n"}
+    assert len([name for name in changed if name.endswith("result.json")]) == 3
+    assert without_times(done) == [row for row in table if row["seed"] == "0"]
+    compare(at(done), SilentReporter())
+
+
+def test_the_default_folder_is_shared_by_what_extends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = replace(REQUEST, selectors=(Random(),), seeds=(0,))
+    folder = compare(small, SilentReporter())
+    assert folder.parent == tmp_path / "outputs" / "compare" / "digits"
+    assert compare(replace(small, ratios=(0.5, 0.25), seeds=(0,)), SilentReporter()) == folder
+    other = replace(small, settings=replace(SETTINGS, training=TrainingSettings(steps=3)))
+    assert compare(other, SilentReporter()) != folder
+
+
+def test_the_same_number_of_epochs_is_fewer_steps(tmp_path: Path) -> None:
+    folder = compare(
+        at(tmp_path, replace(REQUEST, budget="epochs", seeds=(0,), selectors=(Random(),))), SilentReporter()
+    )
+    # 100 samples in batches of 32 are 4 steps an epoch
+    assert {row["selector"]: row["steps"] for row in rows(folder)} == {"full": "14", "random": "8"}
+    assert "makes 2 passes over its own samples" in (folder / "summary.md").read_text()
+
+
+def test_given_steps_are_taken_by_all_and_one_seed_has_no_intervals(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, training=replace(SETTINGS.training, steps=3))
+    request = replace(REQUEST, settings=settings, seeds=(4,), selectors=(Random(),))
+    folder = compare(at(tmp_path, request), SilentReporter())
+    assert [row["steps"] for row in rows(folder)] == ["3", "3"]
+    assert "takes 3 steps, given by training.steps" in (folder / "summary.md").read_text()
+    with (folder / "summary.csv").open() as file:
+        assert {row["to_full_low"] + row["accuracy_se"] for row in csv.DictReader(file)} == {""}
+
+
+def test_other_models_are_trained_on_the_same_selections(tmp_path: Path) -> None:
+    models = (SmallCNN(width=4), ViT(width=8, depth=1, heads=1))
+    folder = compare(
+        at(tmp_path, replace(REQUEST, seeds=(0,), selectors=(Random(),), train_models=models)), SilentReporter()
+    )
+    assert [(row["model"], row["selector"]) for row in rows(folder)] == [
+        (model, selector) for model in ("small_cnn", "vit") for selector in ("full", "random")
+    ]
+    assert len(list((folder / "cells" / "select").glob("*/*"))) == 1
+
+
+# what fails
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breaking:
+    """Fails where it is told to; works once `mended`."""
+
+    name: ClassVar[str] = "breaking"
+    export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    mended: ClassVar[bool] = False
+
+    where: str
+    user: bool = False
+
+    def needs(self, task: SelectionTask) -> Needs:
+        self._perhaps_fail("needs")
+        return Needs(training=True, watch=None if self.where != "watch" else lambda recording: BreakingObserver(self))
+
+    def score(self, task: SelectionTask, observed: Observed) -> Scores:
+        self._perhaps_fail("score")
+        return Scores(values=torch.arange(len(task), dtype=torch.float32))
+
+    def _perhaps_fail(self, where: str) -> None:
+        if where == self.where and not self.mended:
+            raise DataError("nothing\nfits") if self.user else ZeroDivisionError("a defect")
+
+
+class BreakingObserver:
+    def __init__(self, selector: Breaking) -> None:
+        self._selector = selector
+
+    def on_batch(self, batch: BatchObservation) -> None:
+        self._selector._perhaps_fail("watch")
+
+    def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        return
+
+
+@pytest.mark.parametrize("where", ["needs", "watch", "score"])
+def test_a_failing_selector_is_named_and_the_rest_goes_on(
+    tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    request = at(tmp_path, replace(REQUEST, selectors=(Breaking(where=where), EL2N()), seeds=(0,)))
+    with pytest.raises(PartlyFailedError, match=r"1 of the runs failed.*breaking at ratio 0.5 with seed 0") as caught:
+        compare(request, reporter)
+    assert (caught.value.folder, caught.value.by_user) == (tmp_path, False)
+    assert keys(tmp_path) == [("full", 1.0, 0), ("random", 0.5, 0), ("el2n", 0.5, 0)]
+    line = "selection by breaking at ratio 0.5 with seed 0: ZeroDivisionError: a defect"
+    assert f"\n- {line}\n" in (tmp_path / "summary.md").read_text()
+    assert f"failed: {line}" in reporter.notes
+    assert state(tmp_path)["state"] == "failed"
+    (cell,) = (tmp_path / "cells" / "select" / "breaking").iterdir()
+    assert state(cell)["state"] == "failed"
+    assert "Traceback" in state(cell)["error"]
+    monkeypatch.setattr(Breaking, "mended", True)
+    before = written(tmp_path)
+    compare(request, reporter)
+    assert len(rows(tmp_path)) == 4
+    assert state(tmp_path)["state"] == "complete"
+    kept = {name for name in before if "/breaking/" not in name}
+    assert {name: written(tmp_path)[name] for name in kept} == {name: before[name] for name in kept}
+
+
+def test_a_user_s_mistake_in_a_cell_is_one_line(tmp_path: Path, reporter: Any) -> None:
+    request = replace(REQUEST, selectors=(Breaking(where="score", user=True),), seeds=(0,))
+    with pytest.raises(PartlyFailedError) as caught:
+        compare(at(tmp_path, request), reporter)
+    assert caught.value.by_user
+    assert "failed: selection by breaking at ratio 0.5 with seed 0: nothing fits" in reporter.notes
+
+
+def test_a_failing_training_is_named_and_tried_again(
+    tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlsel.commands import comparison_jobs
+
+    real: Callable[..., Any] = comparison_jobs.train_on
+
+    def fail_on_half(dataset: Any, indices: Any, **others: Any) -> Any:
+        if len(indices) == 100:
+            raise MemoryError("no memory")
+        return real(dataset, indices, **others)
+
+    request = at(tmp_path, replace(REQUEST, selectors=(Random(),), seeds=(0,)))
+    with monkeypatch.context() as patched:
+        patched.setattr(comparison_jobs, "train_on", fail_on_half)
+        with pytest.raises(PartlyFailedError, match=r"small_cnn random ratio 0.5 seed 0: MemoryError: no memory"):
+            compare(request, reporter)
+    assert keys(tmp_path) == [("full", 1.0, 0)]
+    compare(request, reporter)
+    assert keys(tmp_path) == [("full", 1.0, 0), ("random", 0.5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ratios": ()}, "ratios must be a list of at least one"),
+        ({"ratios": (0.5, 0.5)}, "ratios must name each once, got 0.5 twice"),
+        ({"ratios": (0.0,)}, "ratios must be a number in \\(0, 1\\], got 0.0"),
+        ({"seeds": ()}, "seeds must be a list of at least one"),
+        ({"seeds": (1, 1)}, "seeds must name each once, got 1 twice"),
+        ({"seeds": (-1,)}, "seeds must be an integer of at least 0, got -1"),
+        ({"selectors": ()}, "selectors must be a list of at least one"),
+        ({"selectors": (EL2N(), EL2N(num_models=2))}, "selectors must name each once, got el2n twice"),
+        ({"train_models": (SmallCNN(), SmallCNN(width=4))}, "train_models must name each once, got small_cnn twice"),
+        ({"budget": "time"}, "budget must be one of epochs, steps, got 'time'"),
+        (
+            {"budget": "epochs", "settings": replace(SETTINGS, training=TrainingSettings(steps=3))},
+            "training.steps must not be given with budget=epochs, got 3",
+        ),
+        (
+            {"settings": replace(SETTINGS, training=TrainingSettings(weighting="policy"))},
+            "training.weighting must be none for compare, got 'policy'",
+        ),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        replace(REQUEST, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ratios": (0.001,)}, "ratio must be large enough to keep one of 200 samples"),
+        ({"export": ExportSettings(mode="threshold")}, "export.mode must be topk, sample or stratified"),
+        ({"settings": replace(SETTINGS, variation=Variation(train_size=5000))}, "dataset.train_size must be"),
+    ],
+)
+def test_a_mistake_leaves_no_folder(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        compare(at(tmp_path / "c", replace(REQUEST, **change)), SilentReporter())
+    assert not list(tmp_path.iterdir())

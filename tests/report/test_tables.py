@@ -1,0 +1,100 @@
+import csv
+import io
+
+import pytest
+
+from rlsel.evaluation.comparison import Run, Summary, summarise
+from rlsel.report.tables import runs_csv, summary_csv, summary_markdown, terminal_lines
+
+
+def run(selector: str, ratio: float, seed: int, accuracy: float, *, kept: float | None = None) -> Run:
+    return Run(
+        selector=selector,
+        ratio=ratio,
+        seed=seed,
+        model="small_cnn",
+        accuracy=accuracy,
+        top5=0.99,
+        best_accuracy=accuracy,
+        worst_class_accuracy=0.5,
+        select_seconds=None if selector == "full" else 1.0,
+        train_seconds=4.0,
+        peak_rss_bytes=1000,
+        num_train=100,
+        steps=7,
+        mislabelled_kept=kept,
+        corrupted_kept=None,
+        thresholded=None,
+    )
+
+
+RUNS = [
+    run("full", 1.0, 0, 0.9), run("full", 1.0, 1, 0.8),
+    run("random", 0.125, 0, 1 / 3), run("random", 0.125, 1, 0.4),
+    run("el2n", 0.125, 0, 0.5), run("el2n", 0.125, 1, 0.6),
+]  # fmt: skip
+
+
+def rows_of(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_runs_keep_their_precision_and_leave_blank_what_they_lack() -> None:
+    text = runs_csv(RUNS)
+    assert text.startswith("selector,ratio,seed,model,accuracy,top5,best_accuracy,worst_class_accuracy,select_seconds,")
+    rows = rows_of(text)
+    assert len(rows) == 6
+    assert float(rows[2]["accuracy"]) == 1 / 3
+    assert (rows[0]["select_seconds"], rows[0]["mislabelled_kept"], rows[0]["thresholded"]) == ("", "", "")
+
+
+def test_a_summary_has_intervals_where_there_are_two_seeds() -> None:
+    rows = {row["selector"]: row for row in rows_of(summary_csv(summarise(RUNS, {("el2n", 0.125): 0.25})))}
+    el2n = rows["el2n"]
+    assert (el2n["n"], el2n["rank"], el2n["overlap"], el2n["cost_share"]) == ("2", "1", "0.25", "0.25")
+    assert float(el2n["to_random_low"]) < float(el2n["to_random"]) < float(el2n["to_random_high"])
+    assert rows["random"]["to_random"] == rows["full"]["to_full"] == ""
+    alone = rows_of(summary_csv(summarise([one for one in RUNS if one.seed == 0], {})))
+    assert {row["to_random_low"] + row["to_full_high"] + row["accuracy_se"] for row in alone} == {""}
+    assert alone[1]["to_random"] != ""
+
+
+@pytest.fixture
+def summaries() -> list[Summary]:
+    return summarise(RUNS, {})
+
+
+def test_the_report_says_how_the_numbers_came_about(summaries: list[Summary]) -> None:
+    text = summary_markdown(summaries, title="On x", protocol=["first", "second"], missing=["d2 at 0.3: broken"])
+    assert text.startswith("# On x\n\n## Protocol\n\n- first\n- second\n\n## Failed\n")
+    assert "\n- d2 at 0.3: broken\n" in text
+    # el2n is 50 and 60, random 33.33 and 40: the differences are 16.67 and 20, their standard error 1.67, and t at
+    # 97.5 % with one degree of freedom is 12.7062: 18.33 ± 21.18
+    assert "| 0.125 | el2n | 2 | 55.00 ± 5.00 | +18.33 [-2.84, +39.51] |" in text
+    assert "| 1.00 | full | 2 | 85.00 ± 5.00 |  |  |  |" in text
+
+
+def test_a_report_without_failures_has_no_such_part(summaries: list[Summary]) -> None:
+    assert "Failed" not in summary_markdown(summaries, title="t", protocol=["p"], missing=[])
+
+
+def test_columns_that_hold_nothing_are_left_out(summaries: list[Summary]) -> None:
+    assert "| mislabelled kept |" not in summary_markdown(summaries, title="t", protocol=["p"], missing=[])
+    noisy = summarise([run("random", 0.3, 0, 0.5, kept=0.25)], {})
+    text = summary_markdown(noisy, title="t", protocol=["p"], missing=[])
+    assert "| mislabelled kept |" in text
+    assert "| 25.0 % |" in text
+    assert "| to random |" not in text
+
+
+def test_lines_for_a_terminal_are_aligned(summaries: list[Summary]) -> None:
+    head, titles, *body = terminal_lines(summaries)
+    assert head == "small_cnn:"
+    assert len(body) == 3
+    column = titles.index("accuracy")
+    assert [line[column : column + 12] for line in body] == ["85.00 ± 5.00", "55.00 ± 5.00", "36.67 ± 3.33"]
+
+
+def test_no_runs_are_no_tables() -> None:
+    assert terminal_lines([]) == []
+    assert runs_csv([]).count("\n") == 1
