@@ -1,7 +1,16 @@
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+from rlsel.cli.main import main
+from rlsel.commands.requests import RunSettings
+from rlsel.data.arrays import Arrays
+from rlsel.models.small_cnn import SmallCNN
+from rlsel.training.settings import TrainingSettings
 
 
 @dataclass
@@ -30,3 +39,66 @@ class NotesReporter:
 @pytest.fixture
 def reporter() -> NotesReporter:
     return NotesReporter()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call of the program left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def folder(self) -> Path:
+        """The run folder that the last line names."""
+        assert self.code == 0, self.err
+        return Path(self.out.splitlines()[-1])
+
+
+@pytest.fixture
+def rlsel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Calls the program in this process, in an empty folder."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+    def call(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["rlsel", *arguments])
+        code = main()
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+WriteArchive = Callable[..., Path]
+
+
+@pytest.fixture
+def write_archive(tmp_path: Path) -> WriteArchive:
+    """Writes noisy 8 x 8 images of three classes, 30 of them for testing, and returns the file."""
+
+    def write(name: str = "images", *, size: int = 90, seed: int = 0) -> Path:
+        generator = np.random.default_rng(seed)
+        arrays = {}
+        for prefix, count in (("", size), ("test_", 30)):
+            labels = np.arange(count) % 3
+            images = generator.integers(0, 160, (count, 8, 8))
+            for label in range(3):
+                images[labels == label, :, 2 * label + 1 : 2 * label + 3] += 90
+            arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, **arrays)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def settings(write_archive: WriteArchive) -> RunSettings:
+    """Two epochs of three steps on 90 images."""
+    return RunSettings(
+        dataset=Arrays(path=write_archive()),
+        model=SmallCNN(width=2),
+        training=TrainingSettings(epochs=2, batch_size=32, learning_rate=0.05),
+    )

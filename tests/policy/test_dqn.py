@@ -32,7 +32,10 @@ def test_the_temperature_divides_the_difference_of_the_values() -> None:
 
 
 def test_exploration_falls_to_its_last_share() -> None:
-    policy, generator = DQN(exploration=1.0, final_exploration=0.2, exploration_updates=4).build(2, 0), torch.Generator()
+    policy, generator = (
+        DQN(exploration=1.0, final_exploration=0.2, exploration_updates=4).build(2, 0),
+        torch.Generator(),
+    )
     states = torch.tensor([[1.0, 0.0]]).repeat(4000, 1)
     policy.shift_keep_logit(5.0)
     shares = []

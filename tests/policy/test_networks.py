@@ -46,7 +46,9 @@ def test_initial_weights_are_orthogonal_and_the_output_is_small() -> None:
     assert network(torch.randn(50, 200, generator=generator(1))).abs().max() < 0.5
 
 
-def test_weights_follow_the_generator() -> None:
+def test_weights_follow_the_generator_and_no_other() -> None:
+    before = torch.random.get_rng_state()
     first, again, other = (critic(5, generator=generator(seed)).layers[0].weight for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), before)

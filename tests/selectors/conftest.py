@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.base import Scores, SelectionTask, Selector
 from rlsel.selectors.target import SharedTraining
+from rlsel.training.observation import BatchObservation, EpochEnd, Observer
 from rlsel.training.settings import TrainingSettings
 
 
@@ -96,3 +97,49 @@ def scores_of(tiny_task: SelectionTask) -> Callable[[Selector], Scores]:
         return selector.score(tiny_task, observed)
 
     return score
+
+
+Film = Callable[..., None]
+
+
+@pytest.fixture
+def film() -> Film:
+    """Shows epochs of a training to observers: features that drift, in batches of twenty, each epoch in a new order."""
+
+    def show(
+        observers: Sequence[Observer],
+        features: Tensor,
+        labels: Tensor,
+        *,
+        epochs: range,
+        total: int = 5,
+        batches: slice = slice(None),
+        measured: list[Mapping[str, float]] | None = None,
+    ) -> None:
+        for epoch in epochs:
+            generator = torch.Generator().manual_seed(epoch)
+            moved = features + 0.3 * torch.randn(features.shape, generator=generator)
+            logits = torch.randn(len(labels), int(labels.max()) + 1, generator=generator)
+            order = torch.randperm(len(labels), generator=generator)
+            for indices in torch.split(order, 20)[batches]:
+                batch = BatchObservation(
+                    epoch=epoch,
+                    step=0,
+                    indices=indices,
+                    labels=labels[indices],
+                    logits=logits[indices],
+                    features=moved[indices],
+                    losses=torch.zeros(len(indices)),
+                )
+                for observer in observers:
+                    observer.on_batch(batch)
+            if batches.stop is not None:
+                continue
+            end = EpochEnd(
+                epoch=epoch, epochs=total, complete=True, model=nn.Identity(), clean_pass=lambda: pytest.fail("a pass")
+            )
+            rows = [observer.on_epoch_end(end) for observer in observers]
+            if measured is not None:
+                measured.append(rows[-1])
+
+    return show

@@ -52,7 +52,8 @@ def read_features(path: Path | None, size: int) -> Tensor | None:
             f"features must have one row for each of the {size} training samples, got {len(array)} rows in {path}: "
             "give the features of this very training split, in its order"
         )
-    features = torch.from_numpy(array.astype(np.float32))
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+        features = torch.from_numpy(array.astype(np.float32))
     if not torch.isfinite(features).all():
         row = int((~torch.isfinite(features).all(dim=1)).nonzero()[0])
         raise DataError(f"features must be finite numbers, got NaN or infinity in row {row} of {path}: mend the file")

@@ -16,7 +16,7 @@ from rlsel.commands.datasets import read_dataset
 from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_writable, common_parent
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import FinetuneRequest
-from rlsel.commands.settings import are_defaults, selection_settings, settings_hash
+from rlsel.commands.settings import selection_settings, settings_hash
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
@@ -68,12 +68,13 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         Coreset.load(request.run).check(size=len(dataset.train), fingerprint=dataset.fingerprint)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
+        setup_seconds = time.monotonic() - began
         with (
             request.options.device.computing() as fabric,
             begun([cell.folder for cell in missing], "finetune-ratio", [cell.settings for cell in missing]),
         ):
             for cell in missing:
-                _finetune(request, cell, stored, dataset, fabric, reporter, began=began)
+                _finetune(request, cell, stored, dataset, fabric, reporter, began=time.monotonic() - setup_seconds)
     return common_parent(paths, request.options.run_dir)
 
 
@@ -83,11 +84,8 @@ def _cell(request: FinetuneRequest, selector: RLSelector) -> _Cell:
         source, selector=selector, ratio=selector.ratio, export=request.export, features=None
     ) | {"epochs": request.epochs, "features": request.features, "run": str(request.run.absolute())}
     digest = settings_hash(settings)
-    plain = are_defaults(
-        [source.dataset, source.variation, source.model, source.training, selector, request.export]
-    ) and (request.epochs, request.features) == (15, "saved")
     several = request.options.several or len(request.ratios) > 1
-    name = cell_name(selector.ratio, source.seed, None if plain else digest)
+    name = cell_name(selector.ratio, source.seed, digest)  # always with the hash: the run has no default
     run_dir = request.options.run_dir
     if run_dir is None:
         path = OUTPUTS / "finetune-ratio" / source.dataset.name / selector.name / name

@@ -78,7 +78,8 @@ class _Found:
             shutil.rmtree(self.missing, ignore_errors=True)
             return
         for entry in set(path.iterdir()) - self.entries:
-            entry.unlink(missing_ok=True)
+            if entry.is_file():
+                entry.unlink()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from rlsel.commands.datasets import read_dataset, read_features
 from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_writable, common_parent
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import SelectRequest
-from rlsel.commands.settings import are_defaults, selection_settings, settings_hash
+from rlsel.commands.settings import selection_settings, selects_by_defaults, settings_hash
 from rlsel.export import ResolvedExport, refuse_threshold_of_a_score, resolve
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, for_ratio
 from rlsel.selectors.policy_learner import PolicyLearner
@@ -103,9 +103,7 @@ def _cell(request: SelectRequest, selector: Selector, ratio: float, *, several: 
     )
     digest = settings_hash(settings)
     source = request.settings
-    plain = request.features is None and are_defaults(
-        [source.dataset, source.variation, source.model, source.training, selector, request.export]
-    )
+    plain = request.features is None and selects_by_defaults(source, selector, request.export)
     name = cell_name(ratio, source.seed, None if plain else digest)
     run_dir = request.options.run_dir
     if run_dir is None:

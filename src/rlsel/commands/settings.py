@@ -14,6 +14,7 @@ from typing import Any
 
 from rlsel.commands.requests import RunSettings
 from rlsel.export import ExportSettings
+from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.base import Selector
 
 _SHARED_PARTS = ("policy", "reward", "cover")
@@ -81,6 +82,12 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
 def are_defaults(parts: Iterable[object]) -> bool:
     """Returns whether every field of every part, to any depth, has its default; a field without one has not."""
     return all(_is_default(part) for part in parts)
+
+
+def selects_by_defaults(settings: RunSettings, selector: Selector, export: ExportSettings) -> bool:
+    """Returns whether the folder of a coreset says all: its data set, selector, ratio and seed; the rest is default."""
+    parts = [settings.dataset, settings.variation, settings.model, settings.training, selector, export]
+    return isinstance(settings.model, SmallCNN) and are_defaults(parts)
 
 
 def _is_default(part: object) -> bool:

@@ -19,7 +19,8 @@ class ThreeLayers(nn.Module):
         """Makes the layers `inputs` → `hidden` → `outputs`."""
         super().__init__()
         sizes = (inputs, *hidden, outputs)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        # the usual initialisation would draw from the global generator
+        self.layers = nn.ModuleList(nn.utils.skip_init(nn.Linear, a, b) for a, b in itertools.pairwise(sizes))
         for layer, gain in zip(self.layers, (math.sqrt(2), math.sqrt(2), 0.01), strict=True):
             nn.init.orthogonal_(layer.weight, gain=gain, generator=generator)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from torch import Tensor
 from rlsel.errors import ConfigurationError
 from rlsel.models.target import TargetModel
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, SelectionTask
+from rlsel.selectors.evidence import EvidenceCollector
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import Checkpointing, EpochRecord, Training, Weigh, build_model
 from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd, Observer
@@ -121,7 +122,11 @@ class SharedTraining:
         passes = _CleanPasses(wanted)
         timed_passes = _Timed(passes)
         collectors = [_Timed(collector) for collector in recording.collectors.values()]
-        own = [None if watcher is None else _Timed(watcher) for watcher in watchers]
+        # a collector of evidence sees the training with the recording that it belongs to, and must not see it twice
+        own = [
+            None if watcher is None or isinstance(watcher, EvidenceCollector) else _Timed(watcher)
+            for watcher in watchers
+        ]
         shared: list[Observer] = [recording.dynamics, recording.bank, *collectors, timed_passes]
         model = self._train(shared, own, watchers)
         clean = dict(passes.kept)

@@ -1,0 +1,139 @@
+"""Run folders: where they lie, what state they are in, and that a refused run leaves none behind."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rlsel.commands.folders import RunFolder, begun, cell_name, check_writable, common_parent
+from rlsel.errors import ConfigurationError, StorageError
+
+
+def run_at(path: Path, digest: str = "0123abcd") -> RunFolder:
+    return RunFolder(path=path, digest=digest)
+
+
+def status(path: Path) -> dict[str, Any]:
+    return json.loads((path / "status.json").read_text())
+
+
+def begin_and_raise(folders: list[RunFolder], error: BaseException) -> None:
+    """Begins runs that leave a file and then fail."""
+    with begun(folders, "select", [{} for _ in folders]):
+        for folder in folders:
+            (folder.path / "half.npy").write_bytes(b"half")
+        raise error
+
+
+USER_ERROR = ConfigurationError("this does not fit")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "seed", "digest", "expected"),
+    [
+        (0.7, 0, None, "ratio-0.70_seed-0"),
+        (1.0, 12, None, "ratio-1.00_seed-12"),
+        (0.125, 3, None, "ratio-0.125_seed-3"),
+        (0.3, 0, "0123abcd", "ratio-0.30_seed-0_0123abcd"),
+    ],
+)
+def test_a_folder_is_named_after_what_is_in_it(ratio: float, seed: int, digest: str | None, expected: str) -> None:
+    assert cell_name(ratio, seed, digest) == expected
+
+
+def test_a_run_is_complete_with_its_own_settings_only(tmp_path: Path) -> None:
+    folder = run_at(tmp_path / "a")
+    assert not folder.complete
+    with begun([folder], "select", [{"seed": 3}]):
+        assert status(folder.path) == {"state": "running", "error": None, "settings_hash": "0123abcd"}
+        assert not folder.complete
+        folder.set_state("complete")
+    assert folder.complete
+    assert not run_at(folder.path, "ffffffff").complete
+    assert yaml.safe_load((folder.path / "config.yaml").read_text()) == {"command": "select", "seed": 3}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"state": "complete"}', '{"settings_hash": "0123abcd"}'])
+def test_a_damaged_status_is_not_complete(tmp_path: Path, content: str) -> None:
+    (tmp_path / "status.json").write_text(content)
+    assert not run_at(tmp_path).complete
+
+
+def test_a_user_s_error_leaves_nothing(tmp_path: Path) -> None:
+    folders = [run_at(tmp_path / "new" / "a" / "b"), run_at(tmp_path / "new" / "c"), run_at(tmp_path / "d")]
+    with pytest.raises(ConfigurationError, match="does not fit"):
+        begin_and_raise(folders, USER_ERROR)
+    assert not list(tmp_path.iterdir()), "nor the folders in between"
+
+
+def test_a_user_s_error_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "mine.txt").write_text("mine")
+    with pytest.raises(ConfigurationError):
+        begin_and_raise([run_at(tmp_path / "there"), run_at(tmp_path / "there" / "new")], USER_ERROR)
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["mine.txt"]
+
+
+def test_a_user_s_error_in_a_run_that_was_there_marks_it_as_failed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_raise([run_at(tmp_path / "a")], KeyboardInterrupt())
+    with pytest.raises(ConfigurationError):
+        begin_and_raise([run_at(tmp_path / "a")], USER_ERROR)
+    assert status(tmp_path / "a")["state"] == "failed"
+    assert status(tmp_path / "a")["error"] == "this does not fit"
+
+
+def test_a_folder_that_cannot_be_made_is_a_user_s_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folders = [run_at(tmp_path / "new" / "a"), run_at(tmp_path / "file" / "b")]
+    with pytest.raises(StorageError, match="cannot make the folder"), begun(folders, "select", [{}, {}]):
+        raise AssertionError("never reached")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_defect_leaves_failed_runs(tmp_path: Path) -> None:
+    folders = [run_at(tmp_path / "a"), run_at(tmp_path / "b"), run_at(tmp_path / "c")]
+
+    def break_down() -> None:
+        with begun(folders, "select", [{}, {}, {}]):
+            folders[0].set_state("complete")
+            raise ZeroDivisionError("unexpected")
+
+    with pytest.raises(ZeroDivisionError):
+        break_down()
+    assert [status(folder.path)["state"] for folder in folders] == ["complete", "failed", "failed"]
+    assert status(folders[1].path)["error"] == "ZeroDivisionError: unexpected"
+    assert not folders[1].complete
+
+
+def test_an_interruption_leaves_runs_to_go_on_with(tmp_path: Path) -> None:
+    folder = run_at(tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_raise([folder], KeyboardInterrupt())
+    assert status(folder.path)["state"] == "running"
+    assert (folder.path / "half.npy").exists()
+
+
+def test_a_file_in_the_way_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for path in (file, file / "a", file / "a" / "b"):
+        with pytest.raises(StorageError, match=rf"run_dir must lie below a folder, but {file} is a file"):
+            check_writable(path)
+    check_writable(tmp_path / "new" / "a")
+    check_writable(tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(StorageError, match=rf"run_dir must be writable, but {tmp_path} is not"):
+        check_writable(tmp_path / "new" / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_folder_that_holds_all_runs(tmp_path: Path) -> None:
+    paths = [tmp_path / "random" / "a", tmp_path / "random" / "b"]
+    assert common_parent(paths[:1], None) == common_parent(paths[:1], tmp_path) == paths[0]
+    assert common_parent(paths, None) == tmp_path / "random"
+    assert common_parent([*paths, tmp_path / "el2n" / "a"], None) == tmp_path
+    assert common_parent(paths, tmp_path) == tmp_path, "as the user gave it, whatever lies below"
+    assert common_parent(paths, Path("given")) == Path.cwd() / "given"

@@ -1,0 +1,375 @@
+"""`rlsel select` as a whole, on 90 small images and two epochs."""
+
+import json
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest
+from rlsel.commands.select import select
+from rlsel.coreset import Coreset
+from rlsel.errors import ConfigurationError, DataError, StorageError
+from rlsel.export import ExportSettings
+from rlsel.policy.dqn import DQN
+from rlsel.policy.ppo import PPO
+from rlsel.policy.rewards import Dynamics
+from rlsel.selectors.aum import AUM
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector
+from rlsel.selectors.el2n import EL2N
+from rlsel.selectors.random import Random
+from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.reporting import SilentReporter
+
+QUICK = RLSelector(rollout=64, settle_passes=2)
+FILES = {"indices.npy", "scores.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
+LEARNED = {"metrics.jsonl", "policy.safetensors", "features.safetensors", "target.safetensors"}
+
+Request = Callable[..., SelectRequest]
+
+
+@pytest.fixture
+def request_for(settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
+    """Asks for RL-Selector at one ratio; what is given replaces the fields of the request."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(run_dir: str = "run", **given: Any) -> SelectRequest:
+        given = {"selectors": (QUICK,), "ratios": (0.3,), "settings": settings, **given}
+        return SelectRequest(**{"options": RunOptions(run_dir=tmp_path / run_dir), **given})
+
+    return make
+
+
+def run(request: SelectRequest) -> Path:
+    return select(request, SilentReporter())
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def record(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "coreset.json").read_text())
+
+
+def state(folder: Path) -> str:
+    return json.loads((folder / "status.json").read_text())["state"]
+
+
+def result(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "indices.npy").read_bytes(), (folder / "scores.npy").read_bytes()
+
+
+def rows(folder: Path) -> list[Mapping[str, float]]:
+    """The metrics without the seconds, the only ones that may differ."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
+
+
+def test_a_run_folder_holds_what_the_contract_says(request_for: Request, tmp_path: Path) -> None:
+    folder = run(request_for())
+    assert folder == tmp_path / "run"
+    assert names(folder) == FILES | LEARNED
+    coreset, content = Coreset.load(folder), record(folder)
+    assert len(coreset) == 27
+    assert content["num_selected"] == sum(content["class_counts"]) == 27
+    assert content["dataset"] | {"fingerprint": None} == {
+        "name": "arrays",
+        "split": "train",
+        "size": 90,
+        "num_classes": 3,
+        "fingerprint": None,
+    }
+    assert content["ratio"]["requested"] == content["ratio"]["achieved"] == 0.3
+    assert content["ratio"]["thresholded"] == pytest.approx((coreset.scores > 0).mean())
+    assert abs(content["ratio"]["thresholded"] - 0.3) <= 0.01
+    assert content["selector"]["name"] == "rl_selector"
+    assert (content["seed"], content["parent"]) == (0, None)
+    assert content["wall_seconds"] > 0
+    assert content["peak_rss_bytes"] > 1e7
+    assert set(content["versions"]) >= {"rlsel", "torch", "numpy"}
+    assert state(folder) == "complete"
+    assert [row["epoch"] for row in rows(folder)] == [1, 2]
+    assert {"loss", "accuracy", "share_kept", "reward", "coverage_correlation"} <= set(rows(folder)[1])
+
+
+def test_the_coreset_is_the_same_alone_and_in_a_list(request_for: Request) -> None:
+    several = (QUICK, EL2N(num_models=2), AUM(), Random())
+    parent = run(request_for("all", selectors=several, ratios=(0.3, 0.7)))
+    assert names(parent) == {selector.name for selector in several}
+    for selector in several:
+        for ratio in (0.3, 0.7):
+            alone = run(request_for(f"{selector.name}-{ratio}", selectors=(selector,), ratios=(ratio,)))
+            [listed] = (parent / selector.name).glob(f"ratio-{ratio:.2f}_seed-0_*")
+            assert result(listed) == result(alone), (selector.name, ratio)
+            assert Coreset.load(listed).provenance.settings_hash == Coreset.load(alone).provenance.settings_hash
+            assert not list(listed.glob(".*")), "no checkpoint is left"
+            if selector == QUICK:
+                assert rows(listed) == rows(alone)
+
+
+@pytest.mark.parametrize("selector", [replace(QUICK, policy=PPO()), replace(QUICK, policy=DQN(), reward=Dynamics())])
+def test_every_policy_is_reproducible(request_for: Request, selector: RLSelector) -> None:
+    first, again = (run(request_for(name, selectors=(selector,))) for name in ("a", "b"))
+    assert result(first) == result(again)
+    assert rows(first) == rows(again)
+
+
+def test_another_seed_gives_another_coreset(request_for: Request, settings: RunSettings) -> None:
+    first, other = run(request_for("a")), run(request_for("b", settings=replace(settings, seed=1)))
+    assert result(first)[0] != result(other)[0]
+
+
+def test_the_program_keeps_the_invariant_in_a_sweep(rlsel: Callable[..., Any], settings: RunSettings) -> None:
+    common = [
+        *("dataset=arrays", f"dataset.path={settings.dataset.path}", "model.width=2", "training.epochs=2"),
+        *("training.batch_size=32", "selector.settle_passes=2", "device=cpu"),
+    ]
+    alone = rlsel("select", *common, "ratio=0.3", "run_dir=alone").folder
+    listed = rlsel("select", *common, "ratio=[0.3,0.7]", "run_dir=listed").folder
+    swept = rlsel("select", "-m", *common, "ratio=0.3,0.7", "run_dir=swept").folder
+    assert (listed, swept) == (Path.cwd() / "listed", Path.cwd() / "swept")
+    cells = [next(parent.glob("rl_selector/ratio-0.30_seed-0_*")) for parent in (listed, swept)]
+    assert result(alone) == result(cells[0]) == result(cells[1])
+    assert cells[0].name == cells[1].name
+    assert names(alone) == names(cells[0]) == names(cells[1]) == FILES | LEARNED
+    assert names(Path.cwd()) == {"alone", "listed", "swept"}, "no outputs of Hydra's own"
+
+
+def test_a_selector_without_training_is_charged_for_no_training(
+    request_for: Request, settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlsel.training.loop.save_state", lambda path, state: None)
+    longer = replace(settings, training=replace(settings.training, epochs=12))
+    parent = run(request_for("all", settings=longer, selectors=(EL2N(), Random())))
+    [el2n, random] = [record(next((parent / name).iterdir()))["wall_seconds"] for name in ("el2n", "random")]
+    # the training takes 36 steps; what both are charged for is reading 90 images
+    assert random < el2n / 2
+
+
+def test_a_selector_without_training_trains_nothing(request_for: Request, reporter: Any) -> None:
+    folder = select(request_for(selectors=(Random(),)), reporter)
+    assert reporter.trainings == []
+    assert names(folder) == FILES
+
+
+@pytest.mark.parametrize(("ratio", "kept"), [(1.0, 90), (0.5, 45), (0.01, 1), (0.995, 90)])
+def test_the_size_is_exact(request_for: Request, ratio: float, kept: int) -> None:
+    # floor(ratio * 90 + 0.5): 0.01 * 90 = 0.9 and 0.995 * 90 = 89.55
+    coreset = Coreset.load(run(request_for(ratios=(ratio,))))
+    assert len(coreset) == kept
+    if kept == 90:
+        assert coreset.indices.tolist() == list(range(90))
+
+
+def test_the_threshold_of_a_policy(request_for: Request) -> None:
+    folder = run(request_for(export=ExportSettings(mode="threshold")))
+    coreset = Coreset.load(folder)
+    assert coreset.indices.tolist() == np.flatnonzero(coreset.scores > 0).tolist()
+    assert record(folder)["ratio"]["achieved"] == record(folder)["ratio"]["thresholded"]
+
+
+def test_the_threshold_of_a_score_is_refused(request_for: Request, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"export\.mode must be"):
+        run(request_for(selectors=(QUICK, EL2N()), export=ExportSettings(mode="threshold")))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_ratio_that_keeps_nothing_is_refused(request_for: Request, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="ratio must be large enough"):
+        run(request_for("new/run", ratios=(0.5, 0.001)))
+    assert not (tmp_path / "new").exists()
+
+
+def test_weighting_by_the_policy(request_for: Request, settings: RunSettings, tmp_path: Path) -> None:
+    weighted = replace(settings, training=replace(settings.training, weighting="policy"))
+    for several in ({"ratios": (0.3, 0.7)}, {"selectors": (QUICK, Random())}, {"selectors": (EL2N(),)}):
+        with pytest.raises(ConfigurationError, match=r"training\.weighting=policy must go with one policy"):
+            run(request_for("new/run", settings=weighted, **several))
+        assert not (tmp_path / "new").exists(), "refused without a trace"
+    first, second = run(request_for("a", settings=weighted)), run(request_for("b"))
+    assert (first / "target.safetensors").read_bytes() != (second / "target.safetensors").read_bytes()
+    # the policy is at rest in the first epoch, in which all samples weigh the same
+    assert rows(first)[0]["loss"] == rows(second)[0]["loss"]
+    assert rows(first)[1]["loss"] != rows(second)[1]["loss"]
+
+
+@pytest.mark.parametrize("selector", [QUICK, replace(QUICK, state="features")])
+def test_the_user_s_features_need_no_training(
+    request_for: Request, tmp_path: Path, reporter: Any, selector: RLSelector
+) -> None:
+    path = tmp_path / "features.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(90, 5)))
+    folder = select(request_for(selectors=(selector,), features=path), reporter)
+    assert reporter.trainings == []
+    assert names(folder) == FILES | {"policy.safetensors", "features.safetensors"}
+    assert record(folder)["selector"]["settings"]["features"] == str(path)
+    assert result(folder) == result(run(request_for("again", selectors=(selector,), features=path)))
+
+
+def test_a_reward_of_the_dynamics_needs_a_training(request_for: Request, tmp_path: Path, reporter: Any) -> None:
+    path = tmp_path / "features.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(90, 5)))
+    folder = select(request_for(selectors=(replace(QUICK, reward=Dynamics()),), features=path), reporter)
+    assert reporter.trainings == ["target small_cnn"]
+    assert names(folder) == FILES | LEARNED
+
+
+@pytest.mark.parametrize("features", [np.zeros((89, 5)), np.full((90, 5), np.nan)])
+def test_unfit_features_leave_nothing(request_for: Request, tmp_path: Path, features: np.ndarray) -> None:
+    np.save(tmp_path / "features.npy", features)
+    with pytest.raises(DataError, match="features must"):
+        run(request_for("new/run", features=tmp_path / "features.npy"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_complete_run_is_not_run_again(request_for: Request, reporter: Any, settings: RunSettings) -> None:
+    folder = run(request_for())
+    before = result(folder)
+    stamp = (folder / "coreset.json").stat().st_mtime_ns
+    assert select(request_for(), reporter) == folder
+    assert reporter.trainings == []
+    assert (folder / "coreset.json").stat().st_mtime_ns == stamp
+    # where the data is not needed, it may be gone
+    settings.dataset.path.unlink()
+    assert select(request_for(), reporter) == folder
+    assert result(folder) == before
+
+
+def test_a_complete_run_is_run_again_on_demand(request_for: Request, reporter: Any, tmp_path: Path) -> None:
+    folder = run(request_for())
+    before, stamp = result(folder), (folder / "coreset.json").stat().st_mtime_ns
+    select(request_for(options=RunOptions(run_dir=tmp_path / "run", resume="never")), reporter)
+    assert reporter.trainings == ["target small_cnn"]
+    assert (folder / "coreset.json").stat().st_mtime_ns != stamp
+    assert result(folder) == before
+
+
+def test_other_settings_in_the_same_folder_replace_the_run(request_for: Request) -> None:
+    folder = run(request_for())
+    before = result(folder)
+    assert run(request_for(selectors=(EL2N(),))) == folder
+    assert result(folder) != before
+    assert record(folder)["selector"]["name"] == "el2n"
+    assert state(folder) == "complete"
+
+
+def test_only_what_is_missing_is_made(request_for: Request, reporter: Any) -> None:
+    first = run(request_for(ratios=(0.3, 0.7), selectors=(Random(),)))
+    stamps = {path: path.stat().st_mtime_ns for path in first.rglob("coreset.json")}
+    assert len(stamps) == 2
+    select(request_for(ratios=(0.3, 0.5, 0.7), selectors=(Random(), EL2N())), reporter)
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert len(list(first.rglob("coreset.json"))) == 6
+
+
+def test_without_run_dir_runs_lie_under_outputs(request_for: Request, settings: RunSettings, tmp_path: Path) -> None:
+    one = run(request_for(options=RunOptions()))
+    assert one.parent == tmp_path / "outputs/select/arrays/rl_selector"
+    assert one.name.startswith("ratio-0.30_seed-0_")
+    several = run(request_for(options=RunOptions(), ratios=(0.3, 0.7), selectors=(Random(),)))
+    assert several == tmp_path / "outputs/select/arrays/random"
+
+
+def test_a_place_that_is_a_file_is_refused(request_for: Request, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="is a file"):
+        run(request_for("file/run"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failing:
+    """Fails in the way of its error, after the training."""
+
+    name: ClassVar[str] = "failing"
+    export: ClassVar[ExportSettings] = ExportSettings()
+
+    error: str
+
+    def needs(self, task: SelectionTask) -> Needs:
+        return Needs(training=True)
+
+    def score(self, task: SelectionTask, observed: Observed) -> Scores:
+        errors: Mapping[str, BaseException] = {
+            "user": DataError("the data is unfit"),
+            "defect": ZeroDivisionError("unexpected"),
+            "stop": KeyboardInterrupt(),
+        }
+        raise errors[self.error]
+
+
+def test_a_user_s_error_after_the_training_leaves_nothing(request_for: Request, tmp_path: Path) -> None:
+    before = names(tmp_path)
+    with pytest.raises(DataError, match="the data is unfit"):
+        run(request_for("new/run", selectors=(Random(), Failing(error="user"))))
+    with pytest.raises(DataError):
+        run(request_for(options=RunOptions(), selectors=(Failing(error="user"),)))
+    assert names(tmp_path) == before
+
+
+def test_a_defect_leaves_a_failed_run_that_is_run_again(request_for: Request) -> None:
+    selectors: tuple[Selector, ...] = (Random(), Failing(error="defect"))
+    with pytest.raises(ZeroDivisionError):
+        run(request_for(selectors=selectors))
+    folders = {path.parent.name: path for path in request_for().options.run_dir.glob("*/*")}
+    assert {name: state(path) for name, path in folders.items()} == {"random": "complete", "failing": "failed"}
+    assert "ZeroDivisionError: unexpected" in (folders["failing"] / "status.json").read_text()
+    assert not (folders["failing"] / "coreset.json").exists()
+    with pytest.raises(ZeroDivisionError):
+        run(request_for(selectors=selectors))
+
+
+@dataclass
+class Stopping(SilentReporter):
+    """Presses Ctrl-C after a chosen step."""
+
+    at: int
+
+    def step(self, done: int) -> None:
+        if done == self.at:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 6])
+def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(
+    request_for: Request, settings: RunSettings, step: int
+) -> None:
+    several = {"selectors": (QUICK, replace(QUICK, policy=DQN()), EL2N(), AUM()), "ratios": (0.3,)}
+    several["selectors"] = several["selectors"][:1] + several["selectors"][2:]  # one of each name
+    with pytest.raises(KeyboardInterrupt):
+        select(request_for("stopped", **several), Stopping(at=step))
+    folders = sorted((request_for("stopped").options.run_dir).glob("*/*"))
+    assert {state(folder) for folder in folders} == {"running"}
+    assert any(folder.glob(".training-*.ckpt") for folder in folders)
+    resumed, expected = run(request_for("stopped", **several)), run(request_for("calm", **several))
+    for folder in folders:
+        calm = expected / folder.relative_to(resumed)
+        assert result(folder) == result(calm)
+        assert rows(folder) == rows(calm)
+        assert names(folder) == names(calm)
+        assert state(folder) == "complete"
+
+
+@pytest.mark.parametrize("policy", [PPO(), DQN()])
+@pytest.mark.parametrize("step", [4, 5])
+def test_every_policy_can_be_interrupted(request_for: Request, policy: PPO | DQN, step: int) -> None:
+    selectors = (replace(QUICK, policy=policy, rollout=16),)
+    with pytest.raises(KeyboardInterrupt):
+        select(request_for("stopped", selectors=selectors), Stopping(at=step))
+    resumed, calm = (run(request_for(name, selectors=selectors)) for name in ("stopped", "calm"))
+    assert result(resumed) == result(calm)
+    assert rows(resumed) == rows(calm)
+
+
+def test_a_new_start_forgets_an_interrupted_training(request_for: Request, reporter: Any, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        select(request_for(), Stopping(at=4))
+    steps: list[int] = []
+    reporter.step = steps.append
+    select(request_for(options=RunOptions(run_dir=tmp_path / "run", resume="never")), reporter)
+    assert steps == [1, 2, 3, 4, 5, 6]

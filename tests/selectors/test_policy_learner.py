@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlsel.cover.settings import CoverSettings
+from rlsel.policy.a2c import A2C
+from rlsel.policy.dqn import DQN
+from rlsel.policy.learning import LearningSettings
+from rlsel.policy.mdp import Decision, Experience, PolicySpec, Update
+from rlsel.policy.ppo import PPO
+from rlsel.policy.rewards import Behaviour, Cover, Dynamics, Paper
+from rlsel.selectors.base import Recording
+from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
+from rlsel.selectors.policy_state import StoredPolicy
+from rlsel.training.checkpoints import load_state, save_state
+from rlsel.training.observation import Observer
+
+Film = Callable[..., None]
+SIZE = 100
+LABELS = torch.arange(SIZE) % 2
+FEATURES = torch.randn(SIZE, 4, generator=torch.Generator().manual_seed(3))
+SETTINGS = LearnerSettings(
+    policy=A2C(),
+    reward=Cover(),
+    cover=CoverSettings(),
+    ratio=0.7,
+    state="features+history",
+    learning=LearningSettings(rollout=50, price_rate=0.05),
+    warmup_epochs=1,
+    settle_passes=5,
+    checkpoint="last",
+)
+
+
+def learner(settings: LearnerSettings = SETTINGS, seed: int = 0) -> tuple[PolicyLearner, list[Observer]]:
+    recording = Recording(LABELS, 2)
+    made = PolicyLearner(settings, size=SIZE, seed=seed, recording=recording)
+    return made, [*recording.observers, made]
+
+
+def finish(made: PolicyLearner) -> Tensor:
+    """Finishes on the features that the training drifted around, with a behaviour that tells nothing of the cover."""
+    generator = torch.Generator().manual_seed(4)
+    forgetting, error_norm, margin = torch.rand(3, SIZE, generator=generator)
+    return made.finish(FEATURES, Behaviour(forgetting=forgetting, error_norm=error_norm, margin=margin))
+
+
+def trained(film: Film, settings: LearnerSettings = SETTINGS, *, epochs: int = 3) -> PolicyLearner:
+    made, observers = learner(settings)
+    film(observers, FEATURES, LABELS, epochs=range(epochs))
+    return made
+
+
+@dataclass
+class ScriptedPolicy:
+    """Keeps a share of each batch, from the highest or the lowest cover on, by a plan with an entry for each update."""
+
+    plan: list[tuple[int, int]]
+    gamma: float = 0.0
+    version: Tensor = field(default_factory=lambda: torch.zeros(1))
+
+    def act(self, states: Tensor, generator: torch.Generator) -> Decision:
+        count, direction = self.plan[int(self.version)]
+        actions = torch.zeros(len(states))
+        actions[(direction * states[:, 4]).topk(count).indices] = 1  # column 4: the mean cover, after four features
+        return Decision(actions=actions, log_probabilities=torch.zeros(len(states)), keep_probabilities=actions)
+
+    def update(self, experience: Experience, generator: torch.Generator) -> Update:
+        self.version += 1  # in place, as an optimiser does
+        return Update(actor_loss=0.0, critic_loss=0.0, entropy=0.0)
+
+    def keep_logit(self, states: Tensor) -> Tensor:
+        return torch.arange(len(states)) - 69.5  # thirty of a hundred are above zero
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"version": self.version}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.version.copy_(state["version"])
+
+    def scale_learning_rate(self, factor: float) -> None:
+        return
+
+    def value(self, states: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def shift_keep_logit(self, amount: float) -> None:
+        raise NotImplementedError
+
+    def parameters_by_name(self) -> dict[str, Tensor]:
+        return self.state_dict()
+
+    def load_parameters(self, parameters: Mapping[str, Tensor]) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    name: ClassVar[str] = "script"
+    policy: ScriptedPolicy
+
+    def build(self, state_size: int, seed: int) -> ScriptedPolicy:
+        return self.policy
+
+
+def test_the_warm_up_only_fills_the_bank(film: Film) -> None:
+    made, observers = learner(replace(SETTINGS, warmup_epochs=2))
+    measured: list[Mapping[str, float]] = []
+    film(observers, FEATURES, LABELS, epochs=range(2), measured=measured)
+    assert measured == [{}, {}]
+    assert made.actions(torch.tensor([3, 1])).tolist() == [1, 1]
+    film(observers, FEATURES, LABELS, epochs=range(2, 4), measured=measured)
+    assert set(measured[2]) == {
+        "share_kept",
+        "price",
+        "reward",
+        "redundancy_reward",
+        "actor_loss",
+        "critic_loss",
+        "entropy",
+        "coverage_correlation",
+    }
+    assert set(measured[3]) - set(measured[2]) == {"jaccard_previous"}
+    assert 0 < measured[3]["jaccard_previous"] <= 1
+    # a Bernoulli policy draws zeros and ones
+    assert set(made.actions(torch.arange(SIZE)).tolist()) == {0.0, 1.0}
+
+
+def test_before_anything_was_seen_there_is_nothing_to_ask() -> None:
+    made, _ = learner()
+    assert made.state_dict() == {}
+    made.load_state_dict({})
+    with pytest.raises(ValueError, match="must have settled"):
+        made.stored()
+    with pytest.raises(ValueError, match="must be observed"):
+        made.states(FEATURES)
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.7, 0.9])
+@pytest.mark.parametrize("policy", [A2C(), A2C(distribution="beta"), PPO(), DQN()], ids=lambda spec: spec.name)
+def test_a_reward_with_a_price_ends_at_the_count_exactly(film: Film, policy: PolicySpec, ratio: float) -> None:
+    logits = finish(trained(film, replace(SETTINGS, policy=policy, ratio=ratio)))
+    assert logits.shape == (SIZE,)
+    assert logits.dtype == torch.float32
+    assert int((logits > 0).sum()) == round(ratio * SIZE)
+
+
+def test_the_papers_reward_is_left_where_it_ends(film: Film) -> None:
+    settings = replace(SETTINGS, reward=Paper(), ratio=0.3, settle_passes=60)
+    assert int((finish(trained(film, settings)) > 0).sum()) > 60
+
+
+def test_the_state_has_what_it_should(film: Film) -> None:
+    assert trained(film).states(FEATURES).shape == (SIZE, 4 + 4)
+    assert trained(film, replace(SETTINGS, state="features")).states(FEATURES).shape == (SIZE, 4)
+    made, _ = learner()
+    made.finish(FEATURES, None)  # features of the user: no behaviour
+    assert made.states(FEATURES).shape == (SIZE, 4 + 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        replace(SETTINGS, policy=DQN(), state="features"),
+        replace(SETTINGS, policy=A2C(distribution="beta", gamma=0.5), reward=Dynamics(cover_weight=0.5)),
+        replace(SETTINGS, policy=PPO(), checkpoint="best_r2", cover=CoverSettings(refresh_every=2)),
+    ],
+    ids=["a2c", "dqn", "beta", "ppo"],
+)
+def test_interrupted_within_an_epoch_it_goes_on_identically(
+    film: Film, tmp_path: Path, settings: LearnerSettings
+) -> None:
+    whole, observers = learner(settings)
+    film(observers, FEATURES, LABELS, epochs=range(3))
+    film(observers, FEATURES, LABELS, epochs=range(3, 4), batches=slice(0, 3))
+    save_state(tmp_path / "state", {"observers": [observer.state_dict() for observer in observers]})
+    resumed, fresh = learner(settings, seed=0)
+    for observer, state in zip(fresh, load_state(tmp_path / "state")["observers"], strict=True):
+        observer.load_state_dict(state)
+    rows: list[list[Mapping[str, float]]] = [[], []]
+    for watching, measured in zip((observers, fresh), rows, strict=True):
+        film(watching, FEATURES, LABELS, epochs=range(3, 4), batches=slice(3, None), measured=measured)
+        film(watching, FEATURES, LABELS, epochs=range(4, 5), measured=measured)
+    assert rows[0] == rows[1]
+    assert torch.equal(finish(whole), finish(resumed))
+
+
+def test_it_follows_its_own_streams(film: Film) -> None:
+    def finished(seed: int) -> Tensor:
+        made, observers = learner(seed=seed)
+        film(observers, FEATURES, LABELS, epochs=range(2))
+        return finish(made)
+
+    assert torch.equal(finished(0), finished(0))
+    assert not torch.equal(finished(0), finished(1))
+
+
+def test_the_best_epoch_is_that_of_the_highest_redundancy_reward_at_the_ratio(film: Film) -> None:
+    # of twenty: six are 0.3; the third keeps more than the ratio, and earns most
+    policy = ScriptedPolicy(plan=[(6, -1), (6, 1), (10, 1), (6, -1), (6, -1)])
+    settings = replace(
+        SETTINGS,
+        policy=Script(policy=policy),
+        ratio=0.3,
+        checkpoint="best_r2",
+        learning=LearningSettings(rollout=SIZE, price_rate=0.05),
+    )
+    made, observers = learner(settings)
+    measured: list[Mapping[str, float]] = []
+    film(observers, FEATURES, LABELS, epochs=range(5), measured=measured)
+    assert [row.get("share_kept") for row in measured] == [None, *map(pytest.approx, [0.3, 0.3, 0.5, 0.3])]
+    earned = [row["redundancy_reward"] for row in measured[1:]]
+    assert sorted(range(4), key=earned.__getitem__)[2:] == [1, 2]
+    finish(made)
+    assert policy.version.item() == 1
+
+
+def test_without_an_epoch_at_the_ratio_it_is_the_last(film: Film) -> None:
+    policy = ScriptedPolicy(plan=[(10, 1)] * 99)
+    settings = replace(
+        SETTINGS,
+        policy=Script(policy=policy),
+        ratio=0.3,
+        checkpoint="best_r2",
+        learning=LearningSettings(rollout=SIZE, price_rate=0.05),
+    )
+    made = trained(film, settings, epochs=5)
+    assert policy.version.item() == 3  # the batches of the last epoch wait
+    finish(made)
+    assert policy.version.item() == 4 + settings.settle_passes
+
+
+def stored_at_seventy_percent(film: Film) -> tuple[StoredPolicy, Tensor]:
+    made = trained(film, replace(SETTINGS, settle_passes=20))
+    logits = finish(made)
+    return made.stored(), logits
+
+
+def test_a_stored_policy_judges_as_before(film: Film, tmp_path: Path) -> None:
+    stored, before = stored_at_seventy_percent(film)
+    stored.save(tmp_path)
+    fresh, _ = learner(seed=5)
+    # without further passes, at the same ratio, there is nothing to learn and nothing to solve
+    assert torch.equal(fresh.adapt(StoredPolicy.load(tmp_path), 0), before)
+
+
+def test_a_stored_policy_adapts_to_another_ratio(film: Film) -> None:
+    stored, before = stored_at_seventy_percent(film)
+    fresh, _ = learner(replace(SETTINGS, ratio=0.4), seed=5)
+    after = fresh.adapt(stored, 15)
+    assert int((after > 0).sum()) == 40
+    # what was among the best stays so: 40 of the 70 kept before
+    assert float((before[after > 0] > 0).float().mean()) > 0.85
+    assert fresh.stored().price > stored.price  # fewer are kept: keeping costs more
+    # from nothing, as many passes know less of the signal
+    scratch, _ = learner(replace(SETTINGS, ratio=0.4, settle_passes=2), seed=5)
+    signal = stored.evidence.mean_cover
+    blank = finish(scratch)
+    warm, _ = learner(replace(SETTINGS, ratio=0.4), seed=5)
+    assert correlation(warm.adapt(stored, 2), signal) > correlation(blank, signal)
+
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    return float(torch.corrcoef(torch.stack([first, second]))[0, 1])
+
+
+def test_it_learns_the_cover(film: Film) -> None:
+    made = trained(film, replace(SETTINGS, settle_passes=20))
+    logits = finish(made)
+    assert correlation(logits, made.stored().evidence.mean_cover) > 0.9

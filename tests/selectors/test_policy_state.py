@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlsel.errors import CoresetError
+from rlsel.policy.a2c import A2C
+from rlsel.policy.rewards import Behaviour, Evidence
+from rlsel.selectors.policy_state import StateScaler, StoredPolicy
+
+
+def stored(behaviour: Behaviour | None) -> StoredPolicy:
+    features = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    return StoredPolicy(
+        parameters=A2C().build(4, 0).parameters_by_name(),
+        scaler=StateScaler.fit(features),
+        price=-0.3125,
+        features=features,
+        evidence=Evidence(coverage=torch.arange(6.0), mean_cover=torch.arange(6.0) - 3, behaviour=behaviour),
+    )
+
+
+def test_states_by_hand() -> None:
+    # means 2 and 10; deviations √((4 + 0 + 4) / 2) = 2 and √((25 + 0 + 25) / 2) = 5
+    scaler = StateScaler.fit(torch.tensor([[0.0, 5.0], [2.0, 10.0], [4.0, 15.0]]))
+    batch = torch.tensor([[3.0, 10.0], [2.0, 0.0], [1000.0, -1000.0]])
+    assert scaler.states(batch, None).tolist() == [[0.5, 0], [0, -2], [10, -10]]  # never further than 10
+    history = torch.tensor([[7.0], [8.0], [9.0]])
+    assert scaler.states(batch, history).tolist() == [[0.5, 0, 7], [0, -2, 8], [10, -10, 9]]
+
+
+def test_a_feature_that_never_fires_is_not_blown_up() -> None:
+    scaler = StateScaler.fit(torch.tensor([[0.0, 1.0], [0.0, 3.0]]))
+    assert float(scaler.deviation[0]) == pytest.approx(1e-3 * 2**0.5 / 2)  # a thousandth of the mean deviation
+    assert torch.isfinite(StateScaler.fit(torch.zeros(3, 2)).states(torch.ones(1, 2), None)).all()
+    assert StateScaler.fit(torch.tensor([[1.0, 2.0]])).states(torch.tensor([[1.0, 3.0]]), None).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [None, Behaviour(forgetting=torch.arange(6.0), error_norm=torch.rand(6), margin=-torch.rand(6))],
+    ids=["without", "with"],
+)
+def test_what_is_saved_is_loaded(behaviour: Behaviour | None, tmp_path: Path) -> None:
+    policy = stored(behaviour)
+    policy.save(tmp_path)
+    found = StoredPolicy.load(tmp_path)
+    assert found.price == policy.price
+    assert found.parameters.keys() == policy.parameters.keys()
+    assert all(torch.equal(found.parameters[name], value) for name, value in policy.parameters.items())
+    assert torch.equal(found.features, policy.features)
+    assert torch.equal(found.scaler.mean, policy.scaler.mean)
+    assert torch.equal(found.scaler.deviation, policy.scaler.deviation)
+    assert torch.equal(found.evidence.columns(), policy.evidence.columns())
+    assert torch.equal(found.evidence.coverage, policy.evidence.coverage)
+    assert (found.evidence.behaviour is None) == (behaviour is None)
+    # and a policy works with them
+    fresh, states = A2C().build(4, 7), torch.randn(5, 4)
+    fresh.load_parameters(found.parameters)
+    assert torch.equal(fresh.keep_logit(states), A2C().build(4, 0).keep_logit(states))
+
+
+def test_a_missing_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CoresetError, match=r"policy\.safetensors"):
+        StoredPolicy.load(tmp_path)
+    stored(None).save(tmp_path)
+    whole = (tmp_path / "features.safetensors").read_bytes()
+    (tmp_path / "features.safetensors").write_bytes(whole[:-10])
+    with pytest.raises(CoresetError, match=r"features\.safetensors"):
+        StoredPolicy.load(tmp_path)
