@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -336,16 +335,13 @@ class Stopping(SilentReporter):
 
 
 @pytest.mark.parametrize("step", [1, 3, 4, 6])
-def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(
-    request_for: Request, settings: RunSettings, step: int
-) -> None:
-    several = {"selectors": (QUICK, replace(QUICK, policy=DQN()), EL2N(), AUM()), "ratios": (0.3,)}
-    several["selectors"] = several["selectors"][:1] + several["selectors"][2:]  # one of each name
+def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(request_for: Request, step: int) -> None:
+    several = {"selectors": (QUICK, EL2N(), AUM())}
     with pytest.raises(KeyboardInterrupt):
         select(request_for("stopped", **several), Stopping(at=step))
-    folders = sorted((request_for("stopped").options.run_dir).glob("*/*"))
+    folders = sorted(request_for("stopped").options.run_dir.glob("*/*"))
     assert {state(folder) for folder in folders} == {"running"}
-    assert any(folder.glob(".training-*.ckpt") for folder in folders)
+    assert len(list(request_for("stopped").options.run_dir.rglob(".training-*.ckpt"))) == 1
     resumed, expected = run(request_for("stopped", **several)), run(request_for("calm", **several))
     for folder in folders:
         calm = expected / folder.relative_to(resumed)

@@ -20,7 +20,10 @@ class ThreeLayers(nn.Module):
         super().__init__()
         sizes = (inputs, *hidden, outputs)
         # the usual initialisation would draw from the global generator
-        self.layers = nn.ModuleList(nn.utils.skip_init(nn.Linear, a, b) for a, b in itertools.pairwise(sizes))
+        self.layers = nn.ModuleList(
+            nn.utils.skip_init(nn.Linear, a, b)  # type: ignore[no-untyped-call]
+            for a, b in itertools.pairwise(sizes)
+        )
         for layer, gain in zip(self.layers, (math.sqrt(2), math.sqrt(2), 0.01), strict=True):
             nn.init.orthogonal_(layer.weight, gain=gain, generator=generator)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

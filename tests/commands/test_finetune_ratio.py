@@ -1,0 +1,204 @@
+"""`rlsel finetune-ratio` as a whole, from a run on 90 small images."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlsel.commands.finetune_ratio import finetune_ratio
+from rlsel.commands.requests import FinetuneRequest, RunOptions, RunSettings, SelectRequest
+from rlsel.commands.select import select
+from rlsel.coreset import Coreset
+from rlsel.data.arrays import Arrays
+from rlsel.errors import ConfigurationError, CoresetError
+from rlsel.export import ExportSettings
+from rlsel.selectors.random import Random
+from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.checkpoints import load_tensors
+from rlsel.training.reporting import SilentReporter
+
+QUICK = RLSelector(rollout=64, settle_passes=2)
+FILES = {"indices.npy", "scores.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
+POLICY = {"policy.safetensors", "features.safetensors"}
+
+Request = Callable[..., FinetuneRequest]
+
+
+def selected(settings: RunSettings, folder: Path, **given: Any) -> Path:
+    arguments = {"settings": settings, "selectors": (QUICK,), "ratios": (0.7,), **given}
+    return select(SelectRequest(**arguments, options=RunOptions(run_dir=folder)), SilentReporter())
+
+
+@pytest.fixture
+def source(settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return selected(settings, tmp_path / "source")
+
+
+@pytest.fixture
+def request_for(source: Path, settings: RunSettings, tmp_path: Path) -> Request:
+    """Asks for another ratio in three passes; what is given replaces the fields of the request."""
+
+    def make(run_dir: str = "run", **given: Any) -> FinetuneRequest:
+        arguments: dict[str, Any] = {
+            "run": source,
+            "settings": settings,
+            "selector": QUICK,
+            "ratios": (0.4,),
+            "epochs": 3,
+            "options": RunOptions(run_dir=tmp_path / run_dir),
+        }
+        return FinetuneRequest(**{**arguments, **given})
+
+    return make
+
+
+def run(request: FinetuneRequest) -> Path:
+    return finetune_ratio(request, SilentReporter())
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def result(folder: Path) -> tuple[bytes, bytes]:
+    return (folder / "indices.npy").read_bytes(), (folder / "scores.npy").read_bytes()
+
+
+def test_a_policy_is_adapted_to_another_ratio(
+    request_for: Request, source: Path, reporter: Any, tmp_path: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in source.iterdir()}
+    folder = finetune_ratio(request_for(), reporter)
+    assert folder == tmp_path / "run"
+    assert reporter.trainings == [], "the saved features need no target training"
+    assert names(folder) == FILES | POLICY
+    coreset = Coreset.load(folder)
+    assert len(coreset) == 36
+    assert coreset.provenance.parent == str(source)
+    assert coreset.provenance.ratio.requested == 0.4
+    assert abs((coreset.scores > 0).mean() - 0.4) <= 0.01, "the share above one half is the ratio"
+    assert coreset.provenance.dataset == Coreset.load(source).provenance.dataset
+    assert json.loads((folder / "status.json").read_text())["state"] == "complete"
+    assert {path.name: path.read_bytes() for path in source.iterdir()} == before
+
+
+def test_it_starts_from_what_was_learned(request_for: Request, source: Path, settings: RunSettings) -> None:
+    # one pass moves a learned policy less than what two seeds differ by
+    scores = [np.load(folder / "scores.npy") for folder in (source, run(request_for(epochs=1)))]
+    assert np.corrcoef(scores)[0, 1] > 0.9
+    first, second = (
+        load_tensors(source / "features.safetensors"),
+        load_tensors(run(request_for()) / "features.safetensors"),
+    )
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_the_coreset_is_the_same_alone_and_in_a_list(request_for: Request) -> None:
+    listed = run(request_for("listed", ratios=(0.4, 0.2)))
+    for ratio in (0.4, 0.2):
+        [cell] = listed.glob(f"rl_selector/ratio-{ratio:.2f}_seed-0_*")
+        assert result(cell) == result(run(request_for(f"alone-{ratio}", ratios=(ratio,))))
+
+
+def test_the_training_can_be_continued(request_for: Request, source: Path, reporter: Any) -> None:
+    folder = finetune_ratio(request_for(features="continued"), reporter)
+    assert reporter.trainings == ["target small_cnn, continued"]
+    assert names(folder) == FILES | POLICY | {"metrics.jsonl", "target.safetensors"}
+    rows: list[Mapping[str, float]] = [json.loads(row) for row in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert {row["learning_rate"] for row in rows} == {pytest.approx(0.01 * 0.05)}, "it had come to its end"
+    trained = [load_tensors(run / "target.safetensors")["head.weight"] for run in (source, folder)]
+    assert not (trained[0] == trained[1]).all()
+    # a hundredth of the learning rate moves the head by less than a hundredth of its size per step
+    assert float((trained[0] - trained[1]).norm()) < 0.1 * float(trained[0].norm())
+    assert len(Coreset.load(folder)) == 36
+    again = run(request_for("again", features="continued"))
+    assert result(again) == result(folder)
+
+
+def test_a_fine_tuned_policy_can_be_fine_tuned(request_for: Request) -> None:
+    first = run(request_for("first"))
+    second = Coreset.load(run(request_for("second", run=first, ratios=(0.2,))))
+    assert len(second) == 18
+    assert second.provenance.parent == str(first)
+
+
+def test_a_complete_run_is_not_run_again(request_for: Request) -> None:
+    folder = run(request_for())
+    stamp = (folder / "coreset.json").stat().st_mtime_ns
+    assert run(request_for()) == folder
+    assert (folder / "coreset.json").stat().st_mtime_ns == stamp
+    before = result(folder)
+    run(request_for(options=RunOptions(run_dir=folder, resume="never")))
+    assert (folder / "coreset.json").stat().st_mtime_ns != stamp
+    assert result(folder) == before
+
+
+def test_runs_from_other_runs_do_not_share_a_folder(
+    request_for: Request, source: Path, settings: RunSettings, tmp_path: Path
+) -> None:
+    other = selected(settings, tmp_path / "other", ratios=(0.6,))
+    folders = {run(request_for(run=folder, options=RunOptions())) for folder in (source, other)}
+    assert len(folders) == 2
+    for folder in folders:
+        assert folder.parent == tmp_path / "outputs/finetune-ratio/arrays/rl_selector"
+        assert folder.name.startswith("ratio-0.40_seed-0_")
+
+
+def test_a_score_cannot_be_fine_tuned(request_for: Request, settings: RunSettings, tmp_path: Path) -> None:
+    source = selected(settings, tmp_path / "random", selectors=(Random(),))
+    with pytest.raises(ConfigurationError, match="run must be a select run of a policy, got one of selector=random"):
+        run(request_for("new/run", run=source, selector=Random()))
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_program_refuses_a_run_of_a_score(rlsel: Callable[..., Any], settings: RunSettings, tmp_path: Path) -> None:
+    source = selected(settings, tmp_path / "random", selectors=(Random(),))
+    outcome = rlsel("finetune-ratio", f"run={source}", "ratio=0.4")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: run must be a select run of a policy")
+    assert outcome.err.count("\n") == 1
+    assert not list(Path.cwd().iterdir())
+
+
+def test_another_data_set_is_refused(
+    request_for: Request, settings: RunSettings, write_archive: Callable[..., Path], tmp_path: Path
+) -> None:
+    larger = replace(settings, dataset=Arrays(path=write_archive("larger", size=93)))
+    with pytest.raises(CoresetError, match=r"selected from 90 samples \(arrays\), the data set has 93"):
+        run(request_for("new/run", settings=larger))
+    other = replace(settings, dataset=Arrays(path=write_archive("other", seed=1)))
+    with pytest.raises(CoresetError, match="other images, labels or order"):
+        run(request_for("new/run", settings=other))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_without_a_policy_is_refused(request_for: Request, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(CoresetError, match=r"cannot read .*policy\.safetensors"):
+        run(request_for("new/run", run=tmp_path / "none"))
+    (source / "policy.safetensors").write_bytes(b"junk")
+    with pytest.raises(CoresetError, match=r"cannot read .*policy\.safetensors"):
+        run(request_for("new/run"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_ratio_that_keeps_nothing_is_refused(request_for: Request, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="ratio must be large enough"):
+        run(request_for("new/run", ratios=(0.4, 0.001)))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("features", "fresh")])
+def test_a_value_out_of_range_is_refused(request_for: Request, name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} must be"):
+        request_for(**{name: value})
+
+
+def test_the_threshold_of_the_adapted_policy(request_for: Request) -> None:
+    coreset = Coreset.load(run(request_for(export=ExportSettings(mode="threshold"))))
+    assert coreset.indices.tolist() == np.flatnonzero(coreset.scores > 0).tolist()

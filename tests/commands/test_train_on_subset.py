@@ -1,0 +1,238 @@
+"""`rlsel train-on-subset` as a whole, on 90 small images and two epochs."""
+
+import json
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.select import select
+from rlsel.commands.train_on_subset import train_on_subset
+from rlsel.coreset import Coreset
+from rlsel.data.arrays import Arrays
+from rlsel.errors import ConfigurationError, CoresetError
+from rlsel.export import ExportSettings
+from rlsel.models.resnet import ResNet18
+from rlsel.selectors.random import Random
+from rlsel.training.checkpoints import load_tensors
+from rlsel.training.reporting import SilentReporter
+
+FILES = {"indices.npy", "result.json", "model.safetensors", "metrics.jsonl", "config.yaml", "status.json"}
+RESULT = [
+    *("top1_last", "top1_best", "top5_last", "worst_class_last", "num_train", "epochs", "steps", "seconds"),
+    *("images_per_second", "model", "seed", "indices_sha256"),
+]
+
+Request = Callable[..., TrainOnSubsetRequest]
+
+
+@pytest.fixture
+def coreset(settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    options = RunOptions(run_dir=tmp_path / "coreset")
+    request = SelectRequest(settings=settings, selectors=(Random(),), ratios=(0.5,), options=options)
+    return select(request, SilentReporter())
+
+
+@pytest.fixture
+def request_for(coreset: Path, settings: RunSettings, tmp_path: Path) -> Request:
+    """Asks for a training on the coreset; what is given replaces the fields of the request."""
+
+    def make(run_dir: str = "run", **given: Any) -> TrainOnSubsetRequest:
+        arguments = {"coreset": coreset, "settings": settings, "options": RunOptions(run_dir=tmp_path / run_dir)}
+        return TrainOnSubsetRequest(**{**arguments, **given})
+
+    return make
+
+
+def run(request: TrainOnSubsetRequest) -> Path:
+    return train_on_subset(request, SilentReporter())
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def result(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "result.json").read_text())
+
+
+def comparable(folder: Path) -> list[Any]:
+    """All that a run leaves, without the times."""
+    times = ("seconds", "images_per_second")
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    timeless = [{name: value for name, value in row.items() if name not in times} for row in [result(folder), *rows]]
+    return [timeless, (folder / "model.safetensors").read_bytes(), names(folder)]
+
+
+def test_a_run_folder_holds_what_the_contract_says(request_for: Request, coreset: Path, tmp_path: Path) -> None:
+    folder = run(request_for())
+    assert folder == tmp_path / "run"
+    assert names(folder) == FILES
+    measured = result(folder)
+    assert list(measured) == RESULT
+    assert (measured["num_train"], measured["epochs"], measured["steps"]) == (45, 2, 4)
+    assert (measured["model"], measured["seed"]) == ("small_cnn", 0)
+    assert measured["indices_sha256"] == Coreset.load(coreset).indices_sha256
+    assert 0 <= measured["worst_class_last"] <= measured["top1_last"] <= measured["top1_best"] <= 1
+    assert measured["top5_last"] == 1, "five guesses among three classes"
+    assert (folder / "indices.npy").read_bytes() == (coreset / "indices.npy").read_bytes()
+    assert json.loads((folder / "status.json").read_text())["state"] == "complete"
+    assert f"coreset: {coreset}\n" in (folder / "config.yaml").read_text()
+    assert load_tensors(folder / "model.safetensors")["head.bias"].shape == (3,)
+
+
+def test_the_training_is_reproducible_and_its_own(request_for: Request, settings: RunSettings) -> None:
+    first, again = run(request_for("a")), run(request_for("b"))
+    assert comparable(first) == comparable(again)
+    assert comparable(run(request_for("c", settings=replace(settings, seed=1)))) != comparable(first)
+
+
+def test_all_ways_to_name_the_same_samples_give_the_same_model(
+    request_for: Request, coreset: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "mine.npy"
+    bare.write_bytes((coreset / "indices.npy").read_bytes())
+    expected = comparable(run(request_for("run")))
+    for number, given in enumerate((coreset / "indices.npy", bare)):
+        assert comparable(run(request_for(f"run-{number}", coreset=given))) == expected
+
+
+def test_everything_and_a_ratio_of_one_are_the_same(
+    request_for: Request, settings: RunSettings, tmp_path: Path
+) -> None:
+    options = RunOptions(run_dir=tmp_path / "whole")
+    whole = select(
+        SelectRequest(settings=settings, selectors=(Random(),), ratios=(1.0,), options=options), SilentReporter()
+    )
+    full = run(request_for("full", coreset=None))
+    assert result(full)["num_train"] == 90
+    assert np.load(full / "indices.npy").tolist() == list(range(90))
+    assert comparable(full) == comparable(run(request_for("one", coreset=whole)))
+
+
+def test_any_model_can_be_trained(request_for: Request, settings: RunSettings) -> None:
+    folder = run(request_for(settings=replace(settings, model=ResNet18(width=4))))
+    assert result(folder)["model"] == "resnet18"
+
+
+@pytest.mark.parametrize(("name", "coreset_of"), [("random", "run"), ("indices", "file"), ("full", "nothing")])
+def test_without_run_dir_runs_lie_under_outputs(
+    request_for: Request, coreset: Path, tmp_path: Path, name: str, coreset_of: str
+) -> None:
+    bare = tmp_path / "mine.npy"
+    bare.write_bytes((coreset / "indices.npy").read_bytes())
+    given = {"run": coreset, "file": bare, "nothing": None}[coreset_of]
+    folder = run(request_for(coreset=given, options=RunOptions()))
+    assert folder.parent == tmp_path / "outputs/train-on-subset/arrays/small_cnn" / name
+    assert folder.name.startswith("ratio-1.00_seed-0" if given is None else "ratio-0.50_seed-0_")
+    swept = run(request_for("sweep", coreset=given, options=RunOptions(run_dir=tmp_path / "sweep", several=True)))
+    assert swept == tmp_path / "sweep" / name / folder.name
+
+
+def test_a_complete_run_is_not_run_again(request_for: Request, reporter: Any) -> None:
+    folder = run(request_for())
+    before, stamp = comparable(folder), (folder / "result.json").stat().st_mtime_ns
+    assert train_on_subset(request_for(), reporter) == folder
+    assert reporter.trainings == []
+    assert (folder / "result.json").stat().st_mtime_ns == stamp
+    train_on_subset(request_for(options=RunOptions(run_dir=folder, resume="never")), reporter)
+    assert reporter.trainings == ["small_cnn on 45 of 90"]
+    assert (folder / "result.json").stat().st_mtime_ns != stamp
+    assert comparable(folder) == before
+
+
+def test_other_samples_in_the_same_folder_replace_the_run(request_for: Request) -> None:
+    folder = run(request_for())
+    assert run(request_for(coreset=None)) == folder
+    assert result(folder)["num_train"] == 90
+
+
+@dataclass
+class Stopping(SilentReporter):
+    """Presses Ctrl-C after a chosen step."""
+
+    at: int
+
+    def step(self, done: int) -> None:
+        if done == self.at:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(request_for: Request, step: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train_on_subset(request_for("stopped"), Stopping(at=step))
+    stopped = request_for("stopped").options.run_dir
+    assert json.loads((stopped / "status.json").read_text())["state"] == "running"
+    assert not (stopped / "result.json").exists()
+    assert comparable(run(request_for("stopped"))) == comparable(run(request_for("calm")))
+
+
+def test_another_data_set_is_refused(
+    request_for: Request, settings: RunSettings, write_archive: Callable[..., Path], tmp_path: Path
+) -> None:
+    larger = replace(settings, dataset=Arrays(path=write_archive("larger", size=93)))
+    with pytest.raises(CoresetError, match=r"selected from 90 samples \(arrays\), the data set has 93"):
+        run(request_for("new/run", settings=larger))
+    other = replace(settings, dataset=Arrays(path=write_archive("other", seed=1)))
+    with pytest.raises(CoresetError, match="other images, labels or order"):
+        run(request_for("new/run", settings=other))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        (np.array([0, 90]), "keeps sample 90, the data set has 90"),
+        (np.array([3, 1]), "must be ascending"),
+        (np.array([-1, 1]), "must be ascending"),
+        (np.array([1.0, 2.0]), "must be .* int64"),
+        (np.zeros(0, dtype=np.int64), "must be .* int64"),
+    ],
+)
+def test_unfit_indices_are_refused(request_for: Request, tmp_path: Path, indices: np.ndarray, message: str) -> None:
+    np.save(tmp_path / "mine.npy", indices)
+    with pytest.raises(CoresetError, match=message):
+        run(request_for("new/run", coreset=tmp_path / "mine.npy"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_is_no_coreset_is_refused(request_for: Request, settings: RunSettings, tmp_path: Path) -> None:
+    several = RunOptions(run_dir=tmp_path / "several")
+    select(
+        SelectRequest(settings=settings, selectors=(Random(),), ratios=(0.3, 0.5), options=several), SilentReporter()
+    )
+    (tmp_path / "junk.npy").write_bytes(b"junk")
+    for name in ("none", "junk.npy", "several"):
+        with pytest.raises(CoresetError):
+            run(request_for("new/run", coreset=tmp_path / name))
+    assert not (tmp_path / "new").exists()
+
+
+def test_weighting_by_a_policy_is_refused(request_for: Request, settings: RunSettings, tmp_path: Path) -> None:
+    weighted = replace(settings, training=replace(settings.training, weighting="policy"))
+    with pytest.raises(ConfigurationError, match=r"training\.weighting must be none"):
+        run(request_for("new/run", settings=weighted))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_thresholded_coreset_is_named_after_its_ratio(settings: RunSettings, tmp_path: Path) -> None:
+    from rlsel.selectors.rl_selector import RLSelector
+
+    request = SelectRequest(
+        settings=settings,
+        selectors=(RLSelector(rollout=64, settle_passes=2),),
+        ratios=(0.3,),
+        export=ExportSettings(mode="threshold"),
+        options=RunOptions(run_dir=tmp_path / "coreset"),
+    )
+    coreset = select(request, SilentReporter())
+    options = RunOptions(run_dir=tmp_path / "trained", several=True)
+    folder = run(TrainOnSubsetRequest(coreset=coreset, settings=settings, options=options))
+    assert folder.name.startswith("ratio-0.30_seed-0_")
