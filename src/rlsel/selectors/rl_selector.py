@@ -34,8 +34,8 @@ class RLSelector:
         ratio: The share to keep; set for each coreset by whoever runs the selector.
         state: What the policy sees: `features` as in the paper, or `features+history`, which adds what was seen of
             the sample so far: its mean cover, and how it behaved in training (forgetting, error, margin).
-        rollout: Samples decided on between two updates, several target batches; at most a tenth of the data set, so that
-            a small one gives enough updates.
+        rollout: Samples decided on between two updates, several target batches; at most a tenth of the data set, so
+            that a small one gives enough updates.
         price_rate: How far the price on keeping moves in an update for each unit of (share kept − ratio).
         warmup_epochs: Target epochs before the policy acts, at least 1: they fill the feature bank.
         settle_passes: Passes over the clean features after the target training.
