@@ -1,0 +1,1 @@
+"""Hydra configurations: one primary file a command, and the groups that they compose."""

@@ -21,6 +21,11 @@ def test_reads_a_ratio_or_a_list(value: Any, expected: tuple[float, ...]) -> Non
     assert parse_ratios(value) == expected
 
 
+def test_a_mistake_names_the_setting_as_the_user_writes_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"^ratios must be a number in .*, got 2: for example ratios=0.7"):
+        parse_ratios([0.5, 2], "ratios")
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [

@@ -52,6 +52,14 @@ def test_a_note_is_one_line() -> None:
     assert file.getvalue() == "first second\n"
 
 
+def test_the_columns_of_a_note_stay_aligned() -> None:
+    for file in (io.StringIO(), wide := io.StringIO()):
+        text = f"ratio{' ' * 20}accuracy{' ' * 80}rank"
+        reporter = PlainReporter(file) if file is not wide else LiveReporter(Console(file=file, width=40))
+        reporter.note(text)
+        assert file.getvalue() == text + "\n"
+
+
 def test_the_pace_of_a_resumed_training_counts_from_where_it_began(clock: list[float]) -> None:
     pace = Pace(1000)
     assert pace.describe() == ""

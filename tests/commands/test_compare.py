@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from rlsel.commands.compare import compare
+from rlsel.commands.comparison import Comparison
+from rlsel.commands.datasets import read_dataset
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.commands.requests import CompareRequest, RunOptions, RunSettings, SelectRequest, TrainOnSubsetRequest
 from rlsel.commands.select import select
@@ -318,6 +320,20 @@ def test_a_failing_training_is_named_and_tried_again(
     assert keys(tmp_path) == [("full", 1.0, 0)]
     compare(request, reporter)
     assert keys(tmp_path) == [("full", 1.0, 0), ("random", 0.5, 0)]
+
+
+def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: Any) -> None:
+    dataset = read_dataset(SETTINGS)
+    comparison = Comparison(replace(REQUEST, selectors=(Random(),), seeds=(0,)), tmp_path, dataset, reporter)
+    selection, training = comparison.begin()
+    assert comparison.end(selection, None) == []
+    assert comparison.end(training, None) == ()
+    assert [str(failure) for failure in comparison.failures] == [
+        "selection by random with seed 0: its process was killed, perhaps for want of memory",
+        "small_cnn full ratio 1 seed 0: its process was killed, perhaps for want of memory",
+    ]
+    assert comparison.runs() == []
+    assert comparison.overlaps() == {}
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_a_policy_is_adapted_to_another_ratio(
     assert {path.name: path.read_bytes() for path in source.iterdir()} == before
 
 
-def test_it_starts_from_what_was_learned(request_for: Request, source: Path, settings: RunSettings) -> None:
+def test_it_starts_from_what_was_learned(request_for: Request, source: Path) -> None:
     # one pass moves a learned policy less than what two seeds differ by
     scores = [np.load(folder / "scores.npy") for folder in (source, run(request_for(epochs=1)))]
     assert np.corrcoef(scores)[0, 1] > 0.9
@@ -111,7 +111,7 @@ def test_the_training_can_be_continued(request_for: Request, source: Path, repor
     assert names(folder) == FILES | POLICY | {"metrics.jsonl", "target.safetensors"}
     rows: list[Mapping[str, float]] = [json.loads(row) for row in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3]
-    assert {row["learning_rate"] for row in rows} == {pytest.approx(0.01 * 0.05)}, "it had come to its end"
+    assert [row["learning_rate"] for row in rows] == [pytest.approx(0.01 * 0.05)] * 3, "it had come to its end"
     trained = [load_tensors(run / "target.safetensors")["head.weight"] for run in (source, folder)]
     assert not (trained[0] == trained[1]).all()
     # a hundredth of the learning rate moves the head by less than a hundredth of its size per step

@@ -19,6 +19,7 @@ from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
 from rlsel.selectors.random import Random
+from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.checkpoints import load_tensors
 from rlsel.training.reporting import SilentReporter
 
@@ -223,8 +224,6 @@ def test_weighting_by_a_policy_is_refused(request_for: Request, settings: RunSet
 
 
 def test_a_thresholded_coreset_is_named_after_its_ratio(settings: RunSettings, tmp_path: Path) -> None:
-    from rlsel.selectors.rl_selector import RLSelector
-
     request = SelectRequest(
         settings=settings,
         selectors=(RLSelector(rollout=64, settle_passes=2),),

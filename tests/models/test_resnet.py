@@ -45,3 +45,14 @@ def test_has_the_known_size_of_the_variant_for_small_images() -> None:
 def test_features_have_the_documented_size() -> None:
     assert ResNet18().build((3, 32, 32), 10).head.in_features == 512
     assert ResNet50(width=8).build((3, 32, 32), 10).head.in_features == 256
+
+
+def test_narrow_networks_train_on_a_processor() -> None:
+    # a strided 1x1 convolution of few channels breaks the memory of the process, which may show at any time later
+    for spec in (ResNet18(width=4), ResNet50(width=8)):
+        model = spec.build((1, 8, 8), 3).to(memory_format=torch.channels_last)
+        convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+        assert len(convolutions) > 10
+        assert not any(layer.kernel_size == (1, 1) and layer.stride != (1, 1) for layer in convolutions)
+        model(torch.randn(22, 1, 8, 8)).logits.sum().backward()
+        assert all(parameter.grad is not None for parameter in model.parameters())

@@ -60,7 +60,8 @@ def _run_until_death(
         while (queue and not lost) or running:
             while queue and not lost and len(running) < jobs:
                 try:
-                    future = pool.submit(_work, queue[0])
+                    with _ctrl_c_blocked():
+                        future = pool.submit(_work, queue[0])
                 except BrokenProcessPool:
                     lost.append(queue.popleft())
                 else:
@@ -92,13 +93,22 @@ def _processes(worker: Callable[[Any], Any], jobs: int) -> Iterator[ProcessPoolE
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Makes the processes that start in the block deaf to Ctrl-C: their parent hears it and ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _workers: list[Callable[[Any], Any]] = []
 """What does the tasks of this process; empty in the process that the user started."""
 
 
 def _start(worker: Callable[[Any], Any]) -> None:
-    """Begins the life of a process; it ends with its parent, which alone hears Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Begins the life of a process, which ends with that of its parent."""
     sys.stdout = sys.stderr
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _workers.append(worker)

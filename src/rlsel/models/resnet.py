@@ -95,6 +95,8 @@ def _stem(image_shape: tuple[int, int, int], width: int) -> list[nn.Module]:
 def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Module | None:
     if stride == 1 and channels_in == channels_out:
         return None
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False), nn.BatchNorm2d(channels_out)
-    )
+    # Pixels are left out before the convolution, not by its stride: oneDNN writes beyond its memory in the backward
+    # pass of a strided 1x1 convolution of fewer than 16 channels (uxlfoundation/oneDNN#6035).
+    thinning = [nn.AvgPool2d(1, stride=stride)] if stride > 1 else []
+    convolution = nn.Conv2d(channels_in, channels_out, 1, bias=False)
+    return nn.Sequential(*thinning, convolution, nn.BatchNorm2d(channels_out))

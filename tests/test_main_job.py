@@ -1,0 +1,84 @@
+"""The main job on real images: select, adapt to another ratio, train on what was selected."""
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlsel.cli.main import main
+from rlsel.coreset import Coreset
+from rlsel.data.fashion_mnist import DEBIAN_FOLDER
+
+pytestmark = pytest.mark.skipif(
+    not DEBIAN_FOLDER.is_dir(), reason="needs Fashion-MNIST: apt-get install dataset-fashion-mnist"
+)
+
+DATA = ("dataset=fashion_mnist", "dataset.train_size=300", "dataset.test_size=200")
+SHORT = ("training.epochs=2", "device=cpu")
+
+
+@pytest.fixture
+def rlsel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Path]:
+    """Calls the program in an empty folder and returns the folder that its last line names."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Path:
+        monkeypatch.setattr(sys, "argv", ["rlsel", *arguments])
+        code = main()
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        folder = Path(printed.out.splitlines()[-1])
+        assert folder.is_absolute()
+        assert json.loads((folder / "status.json").read_text())["state"] == "complete"
+        return folder
+
+    return call
+
+
+def check_coreset(folder: Path, *, ratio: float) -> None:
+    """Checks all that the files of a coreset promise."""
+    kept = math.floor(ratio * 300 + 0.5)
+    indices, scores = (np.load(folder / name, allow_pickle=False) for name in ("indices.npy", "scores.npy"))
+    assert (indices.dtype, indices.shape) == (np.int64, (kept,))
+    assert (np.diff(indices) > 0).all()
+    assert 0 <= indices[0] <= indices[-1] < 300
+    assert (scores.dtype, scores.shape) == (np.float32, (300,))
+    assert np.isfinite(scores).all()
+    record = json.loads((folder / "coreset.json").read_text())
+    assert record["dataset"]["name"] == "fashion_mnist"
+    assert record["num_selected"] == sum(record["class_counts"]) == kept
+    assert abs(record["ratio"]["thresholded"] - ratio) <= 0.01
+    with (folder / "selected.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["index"]) for row in rows if row["selected"] == "1"] == indices.tolist()
+    assert len(rows) == 300
+
+
+def test_select_adapt_and_train(rlsel: Callable[..., Path], tmp_path: Path) -> None:
+    selected = rlsel("select", *DATA, *SHORT, "ratio=0.7")
+    assert selected.parent == tmp_path / "outputs/select/fashion_mnist/rl_selector"
+    check_coreset(selected, ratio=0.7)
+    assert [json.loads(row)["epoch"] for row in (selected / "metrics.jsonl").read_text().splitlines()] == [1, 2]
+
+    adapted = rlsel("finetune-ratio", f"run={selected}", "ratio=0.4", "device=cpu")
+    assert adapted.parent == tmp_path / "outputs/finetune-ratio/fashion_mnist/rl_selector"
+    check_coreset(adapted, ratio=0.4)
+    assert Coreset.load(adapted).provenance.parent == str(selected)
+
+    # the data set is that of the run, its sizes included
+    trained = rlsel("train-on-subset", f"coreset={adapted}", *SHORT, "training.batch_size=32")
+    assert trained.parent == tmp_path / "outputs/train-on-subset/fashion_mnist/small_cnn/rl_selector"
+    result = json.loads((trained / "result.json").read_text())
+    assert (result["num_train"], result["epochs"], result["steps"]) == (120, 2, 8)
+    assert result["indices_sha256"] == Coreset.load(adapted).indices_sha256
+    assert (trained / "indices.npy").read_bytes() == (adapted / "indices.npy").read_bytes()
+    assert 0.1 < result["top1_last"] <= result["top5_last"] <= 1, "more than by chance"
+
+    coreset_files = {path: path.read_bytes() for path in selected.iterdir()}
+    assert rlsel("select", *DATA, *SHORT, "ratio=0.7") == selected
+    assert {path: path.read_bytes() for path in selected.iterdir()} == coreset_files, "nothing is done twice"
