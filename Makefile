@@ -23,7 +23,7 @@ run: $(BIN)/rlsel ## install, then `rlsel select ratio=0.7` on the built-in digi
 	@$(BIN)/rlsel select ratio=0.7
 
 test: check ## install with development tools, lint, types, tests
-	@$(BIN)/pytest
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 check: .venv/.dev ## lint, types and the import contracts
 	@$(BIN)/ruff check .

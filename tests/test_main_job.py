@@ -71,13 +71,15 @@ def test_select_adapt_and_train(rlsel: Callable[..., Path], tmp_path: Path) -> N
     assert Coreset.load(adapted).provenance.parent == str(selected)
 
     # the data set is that of the run, its sizes included
-    trained = rlsel("train-on-subset", f"coreset={adapted}", *SHORT, "training.batch_size=32")
+    longer = ("training.epochs=10", "training.batch_size=32", "device=cpu")
+    trained = rlsel("train-on-subset", f"coreset={adapted}", *longer)
     assert trained.parent == tmp_path / "outputs/train-on-subset/fashion_mnist/small_cnn/rl_selector"
     result = json.loads((trained / "result.json").read_text())
-    assert (result["num_train"], result["epochs"], result["steps"]) == (120, 2, 8)
+    assert (result["num_train"], result["epochs"], result["steps"]) == (120, 10, 40)
     assert result["indices_sha256"] == Coreset.load(adapted).indices_sha256
     assert (trained / "indices.npy").read_bytes() == (adapted / "indices.npy").read_bytes()
-    assert 0.1 < result["top1_last"] <= result["top5_last"] <= 1, "more than by chance"
+    # 0.57 when this was written; chance is 0.1
+    assert 0.3 < result["top1_last"] <= result["top5_last"] <= 1
 
     coreset_files = {path: path.read_bytes() for path in selected.iterdir()}
     assert rlsel("select", *DATA, *SHORT, "ratio=0.7") == selected
