@@ -369,3 +369,24 @@ def test_a_new_start_forgets_an_interrupted_training(request_for: Request, repor
     reporter.step = steps.append
     select(request_for(options=RunOptions(run_dir=tmp_path / "run", resume="never")), reporter)
     assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_another_ratio_of_a_score_trains_nothing(request_for: Request, reporter: Any) -> None:
+    fresh = run(request_for("fresh", selectors=(EL2N(),), ratios=(0.5, 0.6)))
+    first = run(request_for(selectors=(EL2N(),), ratios=(0.3, 0.6)))
+    select(request_for(selectors=(EL2N(),), ratios=(0.3, 0.5)), reporter)
+    assert reporter.trainings == []
+    (again,) = first.glob("el2n/ratio-0.50*")
+    (expected,) = fresh.glob("el2n/ratio-0.50*")
+    for name in ("indices.npy", "scores.npy"):
+        assert (again / name).read_bytes() == (expected / name).read_bytes()
+    assert record(again)["parent"].startswith(str(first)), "it says where the scores come from"
+    assert record(expected)["parent"] is None
+
+
+def test_another_training_is_not_taken_for_recorded_scores(request_for: Request, reporter: Any) -> None:
+    request = request_for(selectors=(EL2N(),), ratios=(0.3, 0.6))
+    run(request)
+    other = replace(request.settings, training=replace(request.settings.training, learning_rate=0.07))
+    select(replace(request, settings=other, ratios=(0.5, 0.6)), reporter)
+    assert len(reporter.trainings) == 1

@@ -125,6 +125,25 @@ def _read_status(path: Path) -> dict[str, Any]:
     return status if isinstance(status, dict) else {}
 
 
+def scored_alike(path: Path, settings: Mapping[str, Any]) -> bool:
+    """Returns whether a folder holds a finished selection whose settings differ in the ratio and the export only."""
+    import yaml
+
+    if _read_status(path).get("state") != "complete":
+        return False
+    try:
+        recorded = yaml.safe_load((path / "config.yaml").read_text())
+    except (OSError, yaml.YAMLError):
+        return False
+    cut = ("command", "ratio", "export")
+    return (
+        isinstance(recorded, dict)
+        and recorded.get("command") == "select"
+        and {key: value for key, value in recorded.items() if key not in cut}
+        == {key: value for key, value in settings.items() if key not in cut}
+    )
+
+
 def check_writable(path: Path) -> None:
     """Refuses a place where no folder can be made, before any work is done.
 

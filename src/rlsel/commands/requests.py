@@ -91,7 +91,7 @@ class SelectRequest:
         selectors: The methods, each once.
         ratios: Keep ratios in (0, 1].
         export: How scores become sets, over the selectors' own defaults.
-        features: An `.npy` or `.safetensors` file of (N, D) features that replace the target model's.
+        features: An `.npy` file of (N, D) features that replace the target model's.
         options: Where and on what.
     """
 

@@ -9,15 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rlsel.budget import kept_count
 from rlsel.commands.coresets import Origin, save_coreset
 from rlsel.commands.datasets import read_dataset, read_features
-from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_writable, common_parent
+from rlsel.commands.folders import (
+    OUTPUTS,
+    RunFolder,
+    begun,
+    cell_name,
+    check_writable,
+    common_parent,
+    scored_alike,
+)
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import SelectRequest
 from rlsel.commands.settings import selection_settings, selects_by_defaults, settings_hash
+from rlsel.coreset import Coreset
 from rlsel.export import ResolvedExport, refuse_threshold_of_a_score, resolve
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, for_ratio
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, depends_on_ratio, for_ratio
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.target import SharedTraining
@@ -26,7 +37,7 @@ from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
     """One coreset to make.
 
@@ -131,8 +142,14 @@ def make(
         resume: Whether an interrupted training is taken up again.
         on_failure: Told the cells that cannot be made, and why; the others are made all the same. None raises.
     """
+    recorded = {cell: found for cell in cells if resume and (found := recorded_scores(cell)) is not None}
     with begun([cell.folder for cell in cells], "select", [cell.settings for cell in cells]):
-        _make(cells, task, began=began, resume=resume, on_failure=on_failure)
+        for cell, found in recorded.items():
+            with _reported([cell], on_failure):
+                _cut_again(cell, task, found)
+        rest = [cell for cell in cells if cell not in recorded]
+        if rest:
+            _make(rest, task, began=began, resume=resume, on_failure=on_failure)
 
 
 def _make(
@@ -170,6 +187,37 @@ def _make(
         return
     _finish(cells, task, observed, setup_seconds=setup_seconds, on_failure=on_failure)
     checkpoint.unlink(missing_ok=True)
+
+
+def recorded_scores(cell: Cell) -> Coreset | None:
+    """Finds the scores of a cell in a finished run beside it that differs in the ratio and the export only.
+
+    Returns:
+        The coreset with the scores; None where there is none, or where the scores depend on the ratio.
+    """
+    beside = cell.folder.path.parent
+    if depends_on_ratio(cell.selector) or beside.name != cell.selector.name or not beside.is_dir():
+        return None  # a folder that the user named has no runs of ours beside it
+    for sibling in sorted(beside.iterdir()):
+        if not scored_alike(sibling, cell.settings):
+            continue
+        coreset = Coreset.load(sibling)
+        # the hardness is stored only where it was used
+        if not cell.export.trim_hardest or coreset.provenance.export.trim_hardest:
+            return coreset
+    return None
+
+
+def _cut_again(cell: Cell, task: SelectionTask, recorded: Coreset) -> None:
+    """Exports recorded scores at the cell's ratio; trains nothing."""
+    recorded.check(size=len(task), fingerprint=task.dataset.fingerprint)
+    scores = Scores(
+        values=torch.from_numpy(recorded.scores),
+        kind=recorded.provenance.score.kind,
+        policy=recorded.provenance.score.policy,
+        hardness=None if recorded.hardness is None else torch.from_numpy(recorded.hardness),
+    )
+    _save(cell, task, scores, seconds=recorded.provenance.wall_seconds, parent=recorded.folder)
 
 
 def _by_selector(cells: Sequence[Cell]) -> dict[Selector, list[Cell]]:
@@ -235,6 +283,11 @@ def _export(cell: Cell, task: SelectionTask, watched: Observed, scores: Scores, 
         watched.observer.stored().save(cell.folder.path)
         if watched.model is not None:
             save_tensors(cell.folder.path / "target.safetensors", watched.model.state_dict())
+    _save(cell, task, scores, seconds=seconds + time.monotonic() - start, parent=None)
+
+
+def _save(cell: Cell, task: SelectionTask, scores: Scores, *, seconds: float, parent: Path | None) -> None:
+    start = time.monotonic()
     save_coreset(
         cell.folder.path,
         scores,
@@ -247,6 +300,7 @@ def _export(cell: Cell, task: SelectionTask, watched: Observed, scores: Scores, 
             seed=task.seed,
             export=cell.export,
             wall_seconds=seconds + time.monotonic() - start,
+            parent=parent,
         ),
     )
     cell.folder.set_state("complete")
