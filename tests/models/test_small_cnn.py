@@ -7,7 +7,7 @@ from rlsel.models.small_cnn import SmallCNN
 
 def test_has_the_parameters_that_its_description_gives() -> None:
     model = SmallCNN(width=8).build((1, 28, 28), 10)
-    # convolutions 9*1*8 + 9*8*16 + 9*16*32, normalisations 2*(8 + 16 + 32), head 288*10 + 10 (288 = 32 channels * 3 * 3)
+    # convolutions 9*1*8 + 9*8*16 + 9*16*32, normalisations 2*(8 + 16 + 32), head 288*10 + 10 (288 = 32*3*3)
     assert sum(parameter.numel() for parameter in model.parameters()) == 72 + 1152 + 4608 + 112 + 2890
 
 

@@ -42,7 +42,7 @@ def test_losses_by_hand() -> None:
 
 
 def test_a_bandit_is_solved_up_to_the_entropy_bonus(bandit: PlayBandit) -> None:
-    policy = bandit(A2C())
+    policy = bandit(A2C(entropy=0.5))
     # the best keep logit is (gain of keeping) / entropy = ±1 / 0.5; what is left is the noise of 64 draws an update
     assert policy.keep_logit(STATES).tolist() == pytest.approx([2, -2], abs=0.5)
     # the value of such a policy: |σ(2) − ½|

@@ -14,14 +14,14 @@ STATES = torch.eye(2)
 
 
 def test_a_bandit_is_solved(bandit: PlayBandit) -> None:
-    policy = bandit(DQN(minibatch=128), updates=100)
+    policy = bandit(DQN(minibatch=128, temperature=0.5), updates=100)
     # keeping and dropping are worth ±½ each: the logit is their difference over the temperature, 1 / 0.5
     assert policy.keep_logit(STATES).tolist() == pytest.approx([2, -2], abs=0.05)
     assert policy.value(STATES).tolist() == pytest.approx([0.5, 0.5], abs=0.02)
 
 
 def test_the_values_find_a_constant(bandit: PlayBandit) -> None:
-    policy = bandit(DQN(minibatch=128), gains=(0.0, 0.0), constant=3.0, updates=100)
+    policy = bandit(DQN(minibatch=128, temperature=0.5), gains=(0.0, 0.0), constant=3.0, updates=100)
     assert policy.value(STATES).tolist() == pytest.approx([3, 3], abs=0.02)
     assert policy.keep_logit(STATES).tolist() == pytest.approx([0, 0], abs=0.05)
 

@@ -68,7 +68,6 @@ class PayTheAction:
 
     name: ClassVar[str] = "pay"
     priced: ClassVar[bool] = True
-    uses_behaviour: ClassVar[bool] = False
 
     accounts: list[Account] = field(default_factory=list)
 

@@ -39,7 +39,7 @@ def test_losses_by_hand() -> None:
 
 @pytest.mark.parametrize("distribution", ["bernoulli", "beta"])
 def test_a_bandit_is_solved(bandit: PlayBandit, distribution: str) -> None:
-    spec = PPO(distribution=distribution, minibatch=64)  # type: ignore[arg-type]
+    spec = PPO(distribution=distribution, minibatch=64, entropy=0.5)  # type: ignore[arg-type]
     policy = bandit(spec, updates=75)
     keep, drop = policy.keep_logit(STATES).tolist()
     if distribution == "bernoulli":

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from rlsel.policy.rewards import (
     Evidence,
     Paper,
     PaperScalar,
+    doubt,
     hardness,
     priced_reward,
     ratio_reward,
@@ -35,6 +37,8 @@ def behaviour(forgetting: list[float], error_norm: list[float]) -> Behaviour:
         forgetting=torch.tensor(forgetting),
         error_norm=torch.tensor(error_norm),
         margin=1 - torch.tensor(error_norm),
+        variability=torch.zeros(len(forgetting)),
+        label_p_value=torch.ones(len(forgetting)),
     )
 
 
@@ -122,16 +126,29 @@ def test_dynamics_adds_the_cover_with_its_weight() -> None:
     assert (both - alone).tolist() == pytest.approx([0.5, 0, -0.5], abs=1e-6)  # half of ±1
 
 
-def test_dynamics_needs_a_training() -> None:
-    assert Dynamics.uses_behaviour
-    with pytest.raises(ValueError, match="needs what the target training showed"):
-        Dynamics().merit(evidence([0.0, 1.0]))
+def test_without_a_training_the_cover_stands_in() -> None:
+    found = evidence([3.0, 0.0, -3.0])
+    assert torch.equal(Dynamics().merit(found), Cover().merit(found))
+
+
+def test_a_label_that_is_taken_for_wrong_costs_at_most_two_weights() -> None:
+    # one p-value of ten below 0.8: a share of 1/8; with one more in each of 50 bins, the density is 1/60 · 50 in an
+    # empty bin, where p = 0.125 · 60 / 50 = 0.15, and no worse p-value may say less; 10/60 · 50 in the last, p = 0.015
+    known = behaviour([1.0] * 10, [0.5] * 10)
+    known = replace(known, label_p_value=torch.tensor([0.0] + [1.0] * 9))
+    assert doubt(known).tolist() == pytest.approx([-math.log(1 - 0.15)] + [-math.log(1 - 0.015)] * 9, abs=1e-5)
+    many = behaviour([1.0] * 9000, [0.5] * 9000)
+    many = replace(many, label_p_value=torch.cat([torch.arange(1800) / 1800, torch.ones(7200)]))
+    assert float(doubt(many)[0]) == pytest.approx(2.0)
+    assert float(doubt(many)[-1]) < 0.05
+    merit = Dynamics(doubt_weight=3.0).merit(evidence([0.0] * 9000, many))
+    assert float(merit[-1] - merit[0]) == pytest.approx(6.0, abs=0.15)
 
 
 def test_the_columns_of_a_state_are_standardised() -> None:
     assert evidence([1.0, 2.0, 3.0]).columns().tolist() == [[-1], [0], [1]]
     columns = evidence([1.0, 2.0, 6.0], behaviour([0.0, 1.0, 5.0], [0.1, 0.1, 0.1])).columns()
-    assert columns.shape == (3, 4)
+    assert columns.shape == (3, 7)
     assert columns[:, :2].std(dim=0).tolist() == pytest.approx([1, 1])
     assert columns[:, :2].mean(dim=0).tolist() == pytest.approx([0, 0], abs=1e-6)  # float32 rounding
     # what does not vary says nothing: at most the rounding of a mean, 6e-8, in units of 1e-6

@@ -46,7 +46,14 @@ def by_definition(difficulty: Tensor, edges: dict[tuple[int, int], float], gamma
 
 def make_dynamics(*, margin: Tensor, error_norm: Tensor, correct: Tensor) -> Dynamics:
     nothing = torch.zeros_like(margin)
-    return Dynamics(probability=nothing, margin=margin, error_norm=error_norm, correct=correct, divergence=nothing)
+    return Dynamics(
+        probability=nothing,
+        margin=margin,
+        error_norm=error_norm,
+        correct=correct,
+        divergence=nothing,
+        other_margin=nothing,
+    )
 
 
 def test_the_graph_is_undirected_and_its_mean_edge_is_one() -> None:

@@ -39,14 +39,23 @@ def test_behaviour_by_hand() -> None:
     # three epochs of three samples: forgotten once, learned, forgotten twice needs four epochs
     correct = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=torch.bool)
     rows = torch.tensor([[0.1, 0.2, 0.3], [0.3, 0.4, 0.5], [0.2, 0.3, 0.4], [0.2, 0.3, 0.4]])
-    found = behaviour_of(Dynamics(probability=rows, margin=-rows, error_norm=rows, correct=correct, divergence=rows))
+    # labels 0, 1, 1: the other labels are 1, 0 and 0; label 0 had the mean margins 0.3 and 0.4 where it is wrong, and
+    # label 1 had 0.2 there: the own margins −0.2, −0.3 and −0.4 are below all of them
+    found = behaviour_of(
+        Dynamics(probability=rows, margin=-rows, error_norm=rows, correct=correct, divergence=rows, other_margin=rows),
+        torch.tensor([0, 1, 1]),
+        2,
+    )
+    assert found.label_p_value.tolist() == [0, 0, 0]
+    # 0.1, 0.3, 0.2, 0.2: mean 0.2, variance 0.02 / 4
+    assert found.variability.tolist() == pytest.approx([0.005**0.5] * 3)
     assert found.forgetting.tolist() == [2, 0, 2]
     assert found.error_norm.tolist() == pytest.approx([0.2, 0.3, 0.4])
     assert found.margin.tolist() == pytest.approx([-0.2, -0.3, -0.4])
 
 
 def test_the_mean_cover_is_the_running_mean(film: Film) -> None:
-    made, observers, recording = collector(CoverSettings())
+    made, observers, recording = collector(CoverSettings(refresh_every=1))
     slow = []
     for epoch in range(3):
         film(observers, FEATURES, LABELS, epochs=range(epoch, epoch + 1))
@@ -64,7 +73,7 @@ def test_the_mean_cover_is_the_running_mean(film: Film) -> None:
 
 
 def test_the_behaviour_is_that_of_the_epochs_so_far(film: Film) -> None:
-    made, observers, recording = collector(CoverSettings())
+    made, observers, recording = collector(CoverSettings(refresh_every=1))
     film(observers, FEATURES, LABELS, epochs=range(3))
     assert made.evidence is not None
     assert made.evidence.behaviour is not None
@@ -96,10 +105,10 @@ def test_it_measures_at_the_first_epoch_and_then_as_often_as_asked(film: Film) -
 
 
 def test_a_stored_state_goes_on_identically(film: Film, tmp_path: Path) -> None:
-    whole, observers, _ = collector(CoverSettings())
+    whole, observers, _ = collector(CoverSettings(refresh_every=1))
     film(observers, FEATURES, LABELS, epochs=range(2))
     save_state(tmp_path / "state", {"observers": [observer.state_dict() for observer in observers]})
-    resumed, fresh, _ = collector(CoverSettings())
+    resumed, fresh, _ = collector(CoverSettings(refresh_every=1))
     for observer, state in zip(fresh, load_state(tmp_path / "state")["observers"], strict=True):
         observer.load_state_dict(state)
     for watching in (observers, fresh):
@@ -111,7 +120,7 @@ def test_a_stored_state_goes_on_identically(film: Film, tmp_path: Path) -> None:
 
 
 def test_a_state_of_before_the_first_measurement_is_empty() -> None:
-    made, _, _ = collector(CoverSettings())
+    made, _, _ = collector(CoverSettings(refresh_every=1))
     assert made.state_dict() == {}
     made.load_state_dict({})
     assert made.evidence is None

@@ -48,8 +48,15 @@ def learner(settings: LearnerSettings = SETTINGS, seed: int = 0) -> tuple[Policy
 def finish(made: PolicyLearner) -> Tensor:
     """Finishes on the features that the training drifted around, with a behaviour that tells nothing of the cover."""
     generator = torch.Generator().manual_seed(4)
-    forgetting, error_norm, margin = torch.rand(3, SIZE, generator=generator)
-    return made.finish(FEATURES, Behaviour(forgetting=forgetting, error_norm=error_norm, margin=margin))
+    forgetting, error_norm, margin, variability, p_value = torch.rand(5, SIZE, generator=generator)
+    behaviour = Behaviour(
+        forgetting=forgetting,
+        error_norm=error_norm,
+        margin=margin,
+        variability=variability,
+        label_p_value=p_value,
+    )
+    return made.finish(FEATURES, behaviour)
 
 
 def trained(film: Film, settings: LearnerSettings = SETTINGS, *, epochs: int = 3) -> PolicyLearner:
@@ -158,7 +165,7 @@ def test_the_papers_reward_is_left_where_it_ends(film: Film) -> None:
 
 
 def test_the_state_has_what_it_should(film: Film) -> None:
-    assert trained(film).states(FEATURES).shape == (SIZE, 4 + 4)
+    assert trained(film).states(FEATURES).shape == (SIZE, 4 + 7)
     assert trained(film, replace(SETTINGS, state="features")).states(FEATURES).shape == (SIZE, 4)
     made, _ = learner()
     made.finish(FEATURES, None)  # features of the user: no behaviour

@@ -8,7 +8,7 @@ import torch
 from rlsel.errors import CoresetError
 from rlsel.policy.a2c import A2C
 from rlsel.policy.rewards import Behaviour, Evidence
-from rlsel.selectors.policy_state import StateScaler, StoredPolicy
+from rlsel.selectors.policy_state import STATE_FEATURES, StateScaler, StoredPolicy, random_projection
 
 
 def stored(behaviour: Behaviour | None) -> StoredPolicy:
@@ -40,7 +40,16 @@ def test_a_feature_that_never_fires_is_not_blown_up() -> None:
 
 @pytest.mark.parametrize(
     "behaviour",
-    [None, Behaviour(forgetting=torch.arange(6.0), error_norm=torch.rand(6), margin=-torch.rand(6))],
+    [
+        None,
+        Behaviour(
+            forgetting=torch.arange(6.0),
+            error_norm=torch.rand(6),
+            margin=-torch.rand(6),
+            variability=torch.rand(6),
+            label_p_value=torch.rand(6),
+        ),
+    ],
     ids=["without", "with"],
 )
 def test_what_is_saved_is_loaded(behaviour: Behaviour | None, tmp_path: Path) -> None:
@@ -70,3 +79,32 @@ def test_a_missing_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "features.safetensors").write_bytes(whole[:-10])
     with pytest.raises(CoresetError, match=r"features\.safetensors"):
         StoredPolicy.load(tmp_path)
+
+
+def test_few_features_are_not_projected() -> None:
+    assert random_projection(STATE_FEATURES, torch.Generator()) is None
+
+
+def test_a_projection_keeps_distances() -> None:
+    generator = torch.Generator().manual_seed(0)
+    projection = random_projection(300, generator)
+    assert projection is not None
+    assert projection.shape == (300, STATE_FEATURES)
+    torch.testing.assert_close(projection.T @ projection, torch.eye(STATE_FEATURES), rtol=0, atol=1e-5)
+    features = torch.randn(200, 300, generator=generator)
+    before, after = torch.pdist(features), torch.pdist(features @ projection) * (300 / STATE_FEATURES) ** 0.5
+    # a distance in 64 random directions of 300 has a standard deviation of about √((1 − 64/300) / 128) = 8 %
+    assert float((after / before - 1).abs().mean()) < 0.08
+    assert float((after / before - 1).abs().max()) < 0.45
+
+
+def test_states_of_many_features_are_their_standardised_projections() -> None:
+    generator = torch.Generator().manual_seed(1)
+    features = 3 + torch.randn(50, 100, generator=generator)
+    projection = random_projection(100, generator)
+    assert projection is not None
+    states = StateScaler.fit(features, projection).states(features, None)
+    assert states.shape == (50, STATE_FEATURES)
+    expected = features @ projection
+    expected = (expected - expected.mean(dim=0)) / expected.std(dim=0)
+    torch.testing.assert_close(states, expected, rtol=0, atol=1e-4)  # float32 standardisation

@@ -84,7 +84,6 @@ def test_needs(tiny_task: SelectionTask) -> None:
     own = replace(tiny_task, features=torch.randn(90, 3))
     assert not RLSelector().needs(own).training
     assert RLSelector().needs(own).clean_epochs == frozenset()
-    assert RLSelector(reward=Dynamics()).needs(own).training
 
 
 @pytest.mark.parametrize("selector", [RLSelector(), RLSelector(reward=Dynamics(), state="features")])

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from rlsel.cover.coverage import coverage, standardise_within_classes
+from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
-from rlsel.policy.rewards import Cover, Dynamics, Paper, PaperScalar, Reward, hardness
+from rlsel.policy.rewards import Cover, Dynamics, Paper, PaperScalar, Reward, doubt, hardness
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Selector
 from rlsel.selectors.evidence import behaviour_of
@@ -66,7 +67,7 @@ def test_the_cover_is_the_mean_over_the_training_in_which_each_epoch_counts_once
         def load_state_dict(self, state: Mapping[str, Any]) -> None:
             return
 
-    selector = StaticReward()
+    selector = StaticReward(reward=Cover(), cover=CoverSettings(refresh_every=1), temperature=0.5)
     needs = [selector.needs(tiny_task), Needs(training=True, watch=Witness)]
     observed = SharedTraining(task=tiny_task, needs=needs).run()
     assert len(measured) == 3
@@ -80,18 +81,18 @@ def test_the_cover_is_the_mean_over_the_training_in_which_each_epoch_counts_once
 def test_the_hardness_is_that_of_the_training(
     tiny_task: SelectionTask, scores_of: Callable[[Selector], Scores]
 ) -> None:
-    selector = StaticReward(reward=Dynamics())
+    selector = StaticReward(reward=Dynamics(), temperature=0.5)
     [observed] = SharedTraining(task=tiny_task, needs=[selector.needs(tiny_task)]).run()
     assert observed.dynamics is not None
-    expected = hardness(behaviour_of(observed.dynamics), cap=1.5) / 0.5
+    behaviour = behaviour_of(observed.dynamics, tiny_task.labels, tiny_task.dataset.num_classes)
+    expected = (hardness(behaviour, cap=1.5) - 2 * doubt(behaviour)) / 0.5
     torch.testing.assert_close(scores_of(selector).values, expected)
 
 
-def test_own_features_need_a_training_only_for_the_behaviour(feature_task: FeatureTask) -> None:
+@pytest.mark.parametrize("reward", [Cover(), Dynamics()])
+def test_own_features_need_no_training(feature_task: FeatureTask, reward: Reward) -> None:
     task = feature_task(torch.tensor([0, 0, 1, 1]), features=torch.randn(4, 2))
-    assert not StaticReward().needs(task).training
-    needs = StaticReward(reward=Dynamics()).needs(task)
-    assert needs.training
+    assert not StaticReward(reward=reward).needs(task).training
 
 
 def test_a_training_that_only_others_need_changes_nothing(tiny_task: SelectionTask) -> None:

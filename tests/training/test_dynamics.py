@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rlsel.models.target import TargetModel
 from rlsel.training.checkpoints import load_state, save_state
-from rlsel.training.dynamics import Dynamics, DynamicsRecorder, sample_dynamics
+from rlsel.training.dynamics import Dynamics, DynamicsRecorder, other_labels, sample_dynamics
 from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd
 
 SIZE, CLASSES = 11, 3
@@ -52,7 +52,7 @@ def record(recorder: DynamicsRecorder, logits: Tensor) -> None:
 
 
 def assert_same(left: Dynamics, right: Dynamics) -> None:
-    for name in ("probability", "margin", "error_norm", "correct", "divergence"):
+    for name in ("probability", "margin", "error_norm", "correct", "divergence", "other_margin"):
         assert torch.equal(getattr(left, name), getattr(right, name)), name
 
 
@@ -74,6 +74,9 @@ def test_every_quantity_agrees_with_a_loop_over_samples() -> None:
             p = softmax(logits[epoch, i].tolist())
             highest_other = max(p[c] for c in range(CLASSES) if c != label)
             error = math.sqrt(sum((p[c] - (c == label)) ** 2 for c in range(CLASSES)))
+            other = int(other_labels(LABELS[i], torch.tensor(i), CLASSES))
+            rival = max(p[c] for c in range(CLASSES) if c != other)
+            assert float(dynamics.other_margin[epoch, i]) == pytest.approx(p[other] - rival, abs=1e-6)
             before = softmax(logits[epoch - 1, i].tolist())
             change = sum(abs(p[c] * math.log(p[c] / before[c])) for c in range(CLASSES)) if epoch else 0.0
             assert float(dynamics.probability[epoch, i]) == pytest.approx(p[label], abs=1e-6)
@@ -85,16 +88,16 @@ def test_every_quantity_agrees_with_a_loop_over_samples() -> None:
 
 
 def test_a_hand_worked_sample() -> None:
-    # p = (3/4, 1/4), label 0: margin 1/2, error √(1/16 + 1/16); before (1/2, 1/2):
+    # p = (3/4, 1/4), label 0: margin 1/2, of the other label −1/2, error √(1/16 + 1/16); before (1/2, 1/2):
     # 3/4 · ln(3/2) + |1/4 · ln(1/2)| = 0.30410 + 0.17329
     logits = torch.tensor([[math.log(3.0), 0.0]])
-    measured, _ = sample_dynamics(logits, torch.tensor([0]), torch.full((1, 2), math.log(0.5)))
-    assert measured[:, 0].tolist() == pytest.approx([0.75, 0.5, 0.35355, 1.0, 0.47739], abs=1e-5)
+    measured, _ = sample_dynamics(logits, torch.tensor([0]), torch.tensor([1]), torch.full((1, 2), math.log(0.5)))
+    assert measured[:, 0].tolist() == pytest.approx([0.75, 0.5, 0.35355, 1.0, 0.47739, -0.5], abs=1e-5)
 
 
 def test_the_error_of_a_nearly_perfect_answer_keeps_its_digits() -> None:
     # p_1 = e^-40 / (1 + e^-40): the error is √2 · e^-40, far below the spacing of float32 near one
-    measured, _ = sample_dynamics(torch.tensor([[40.0, 0.0]]), torch.tensor([0]), None)
+    measured, _ = sample_dynamics(torch.tensor([[40.0, 0.0]]), torch.tensor([0]), torch.tensor([1]), None)
     assert float(measured[2, 0]) == pytest.approx(math.sqrt(2) * math.exp(-40), rel=1e-4)
 
 

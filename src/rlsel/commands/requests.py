@@ -16,7 +16,7 @@ from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec
 from rlsel.policy.a2c import A2C
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.rewards import Cover, Reward
+from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import Selector
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings
@@ -173,7 +173,7 @@ class CompareRequest:
     budget: Literal["steps", "epochs"] = "steps"
     train_models: tuple[ModelSpec, ...] = ()
     policy: PolicySpec = field(default_factory=A2C)
-    reward: Reward = field(default_factory=Cover)
+    reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)
     export: ExportSettings = field(default_factory=ExportSettings)
     options: RunOptions = field(default_factory=RunOptions)

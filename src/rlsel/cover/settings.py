@@ -21,7 +21,7 @@ class CoverSettings:
 
     distance: Literal["euclidean", "cosine"] = "euclidean"
     reduction: Literal["mean", "sum"] = "mean"
-    refresh_every: int = 1
+    refresh_every: int = 2
 
     def __post_init__(self) -> None:
         one_of("cover.distance", self.distance, ("euclidean", "cosine"))

@@ -70,8 +70,8 @@ class FashionMNIST:
             class_names=CLASS_NAMES,
             mean=FASHION_MNIST.mean,
             std=FASHION_MNIST.std,
-            # clothes are centred and upright: crops and mirrored shoes cost a small model 2.5 points in 800 steps
-            augmentation=Augmentation(),
+            # small shifts keep a model from learning by heart; all shoes point one way, so that none is mirrored
+            augmentation=Augmentation(crop_padding=2),
         )
 
     def _find(self) -> Path:

@@ -30,6 +30,9 @@ import torch
 from torch import Tensor
 
 from rlsel.checks import number_between
+from rlsel.policy.label_errors import label_error_probability
+
+_MOST_DOUBT = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +43,16 @@ class Behaviour:
         forgetting: How often the sample went from right to wrong.
         error_norm: Mean over the epochs of the norm of softmax minus one-hot label, in [0, √2].
         margin: Mean over the epochs of the label's probability minus the highest other, in [−1, 1].
+        variability: Standard deviation over the epochs of the label's probability, in [0, ½].
+        label_p_value: Share of wrong labels that are not taken better than the sample's own; see
+            `rlsel.policy.label_errors`.
     """
 
     forgetting: Tensor
     error_norm: Tensor
     margin: Tensor
+    variability: Tensor
+    label_p_value: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +71,18 @@ class Evidence:
     behaviour: Behaviour | None = None
 
     def columns(self) -> Tensor:
-        """Returns (N, 1) or (N, 4) columns of mean 0 and standard deviation 1, as a part of a state."""
+        """Returns (N, 1) or (N, 7) columns of mean 0 and standard deviation 1, as a part of a state."""
         columns = [self.mean_cover]
         if self.behaviour is not None:
-            columns += [self.behaviour.forgetting.log1p(), self.behaviour.error_norm, self.behaviour.margin]
+            known = self.behaviour
+            columns += [
+                known.forgetting.log1p(),
+                known.error_norm,
+                known.error_norm.clamp_min(1e-3).log(),
+                known.margin,
+                known.variability,
+                label_error_probability(known.label_p_value),
+            ]
         stacked = torch.stack(columns, dim=1)
         return (stacked - stacked.mean(dim=0)) / stacked.std(dim=0).clamp_min(1e-6)
 
@@ -96,9 +112,6 @@ class Reward(Protocol):
 
     priced: ClassVar[bool]
     """Whether the ratio acts through a price on keeping."""
-
-    uses_behaviour: ClassVar[bool]
-    """Whether the merit needs what the target training showed."""
 
     def merit(self, evidence: Evidence) -> Tensor:
         """Returns (N,) float32, how much keeping each sample is worth."""
@@ -137,7 +150,6 @@ class Cover:
 
     name: ClassVar[str] = "cover"
     priced: ClassVar[bool] = True
-    uses_behaviour: ClassVar[bool] = False
 
     cap: float = 3.0
 
@@ -162,7 +174,6 @@ class Paper:
 
     name: ClassVar[str] = "paper"
     priced: ClassVar[bool] = False
-    uses_behaviour: ClassVar[bool] = False
 
     scale: float = 5.0
 
@@ -186,7 +197,6 @@ class PaperScalar:
 
     name: ClassVar[str] = "paper_scalar"
     priced: ClassVar[bool] = False
-    uses_behaviour: ClassVar[bool] = False
 
     scale: float = 5.0
 
@@ -205,7 +215,7 @@ def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
 
     Args:
         behaviour: Of N samples.
-        cap: Largest value: beyond it a sample is as likely mislabelled as useful.
+        cap: Largest value, so that a few that are never learned do not rule.
 
     Returns:
         (N,) float32.
@@ -214,30 +224,49 @@ def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
     return ((raw - raw.mean()) / raw.std().clamp_min(1e-6)).clamp_max(cap)
 
 
+def doubt(behaviour: Behaviour) -> Tensor:
+    """Computes −log of the probability that a label is right, at most 2: then it is one in seven.
+
+    Args:
+        behaviour: Of N samples.
+
+    Returns:
+        (N,) float32 in [0, 2].
+    """
+    return -torch.log1p(-label_error_probability(behaviour.label_p_value).clamp_max(0.999)).clamp_min(-_MOST_DOUBT)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dynamics:
-    """The cover, and how the sample behaves while the target trains.
+    """How the sample behaves while the target trains: worth keeping is what is hard to learn and rightly labelled.
+
+    Hard samples and wrong labels look alike to forgetting, error and cover. The doubt about the label, the logarithm
+    of the probability that it is right, tells them apart, and is close to zero for all of a clean data set.
+
+    Where no target was trained, as on features that the user brought, the cover stands in.
 
     Attributes:
         cap: Of the hardness.
+        doubt_weight: Weight of the doubt about the label beside the hardness.
         cover_weight: Weight of the standardised E_c beside the hardness.
     """
 
     name: ClassVar[str] = "dynamics"
     priced: ClassVar[bool] = True
-    uses_behaviour: ClassVar[bool] = True
 
     cap: float = 1.5
+    doubt_weight: float = 2.0
     cover_weight: float = 0.0
 
     def __post_init__(self) -> None:
         number_between("reward.cap", self.cap, 0, low_open=True)
+        number_between("reward.doubt_weight", self.doubt_weight, 0)
         number_between("reward.cover_weight", self.cover_weight, 0)
 
     def merit(self, evidence: Evidence) -> Tensor:
         if evidence.behaviour is None:
-            raise ValueError("the reward `dynamics` needs what the target training showed")
-        merit = hardness(evidence.behaviour, cap=self.cap)
+            return Cover().merit(evidence)
+        merit = hardness(evidence.behaviour, cap=self.cap) - self.doubt_weight * doubt(evidence.behaviour)
         if self.cover_weight:
             merit = merit + self.cover_weight * Cover().merit(evidence)
         return merit

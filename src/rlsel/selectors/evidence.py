@@ -10,19 +10,29 @@ from torch import Tensor
 
 from rlsel.cover.coverage import coverage, standardise_within_classes
 from rlsel.cover.settings import CoverSettings
+from rlsel.policy.label_errors import label_p_values
 from rlsel.policy.rewards import Behaviour, Evidence
-from rlsel.training.dynamics import Dynamics, DynamicsRecorder
+from rlsel.training.dynamics import Dynamics, DynamicsRecorder, other_labels
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import BatchObservation, EpochEnd
 
 
-def behaviour_of(dynamics: Dynamics) -> Behaviour:
-    """Sums up the recorded dynamics of N samples over the epochs so far."""
-    correct = dynamics.correct
+def behaviour_of(dynamics: Dynamics, labels: Tensor, num_classes: int) -> Behaviour:
+    """Sums up the recorded dynamics of N samples over the epochs so far.
+
+    Args:
+        dynamics: Of one epoch or more.
+        labels: (N,) int64, on the CPU.
+        num_classes: C.
+    """
+    correct, margin = dynamics.correct, dynamics.margin.mean(dim=0)
+    others = other_labels(labels, torch.arange(len(labels)), num_classes)
     return Behaviour(
         forgetting=(correct[:-1] & ~correct[1:]).sum(dim=0).float(),
         error_norm=dynamics.error_norm.mean(dim=0),
-        margin=dynamics.margin.mean(dim=0),
+        margin=margin,
+        variability=dynamics.probability.std(dim=0, correction=0),
+        label_p_value=label_p_values(margin, labels, dynamics.other_margin.mean(dim=0), others),
     )
 
 
@@ -61,7 +71,7 @@ class EvidenceCollector:
 
     def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
         if (end.epoch + 1) % self._cover.refresh_every == 0 or self.evidence is None:
-            self.evidence = self.measured(self._bank.features, behaviour_of(self._dynamics.dynamics()))
+            self.evidence = self.measured(self._bank.features, self._behaviour())
             self._measurements += 1
         return {}
 
@@ -96,5 +106,8 @@ class EvidenceCollector:
         self.evidence = Evidence(
             coverage=state["coverage"],
             mean_cover=state["mean_cover"],
-            behaviour=behaviour_of(self._dynamics.dynamics()),
+            behaviour=self._behaviour(),
         )
+
+    def _behaviour(self) -> Behaviour:
+        return behaviour_of(self._dynamics.dynamics(), self._labels, self._num_classes)

@@ -17,7 +17,7 @@ from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
-from rlsel.selectors.policy_state import StateScaler, StoredPolicy
+from rlsel.selectors.policy_state import StateScaler, StoredPolicy, random_projection
 from rlsel.training.observation import BatchObservation, EpochEnd
 
 
@@ -90,7 +90,7 @@ class PolicyLearner:
         if evidence is not self._evidence:
             self._take(self._bank.features.cpu(), evidence)
         remaining = 1 - (end.epoch + 1) / end.epochs
-        self._ready(self._bank.features.cpu()).policy.scale_learning_rate(0.1 + 0.9 * remaining)
+        self._ready(torch.device("cpu")).policy.scale_learning_rate(0.1 + 0.9 * remaining)
         return measured
 
     def _measure(self, session: PolicySession, end: EpochEnd) -> dict[str, float]:
@@ -114,16 +114,23 @@ class PolicyLearner:
     def _take(self, features: Tensor, evidence: Evidence) -> None:
         """Sets what the policy sees and what it is rewarded for."""
         self._evidence = evidence
-        self._scaler = StateScaler.fit(features)
+        self._scaler = StateScaler.fit(features, self._projection(features.shape[1]))
         self._columns = None
         if self._settings.state == "features+history":
             self._columns = evidence.columns().to(features.device)
-        self._ready(features).merit = self._settings.reward.merit(evidence).to(features.device)
+        self._ready(features.device).merit = self._settings.reward.merit(evidence).to(features.device)
 
-    def _ready(self, features: Tensor) -> PolicySession:
-        """Returns the session, made when the size of the features is known."""
+    def _projection(self, size: int) -> Tensor | None:
+        if self._scaler is not None:
+            return self._scaler.projection
+        return random_projection(size, torch_generator(self._seed, "policy", "projection"))
+
+    def _ready(self, device: torch.device) -> PolicySession:
+        """Returns the session, made when the size of the states is known."""
         if self._session is None:
-            size = features.shape[1] + (0 if self._columns is None else self._columns.shape[1])
+            if self._scaler is None:
+                raise ValueError("the features must be observed first")
+            size = len(self._scaler.mean) + (0 if self._columns is None else self._columns.shape[1])
             self._session = PolicySession(
                 self._settings.policy.build(size, stream(self._seed, "policy", "parameters")),
                 self._settings.reward,
@@ -131,7 +138,7 @@ class PolicyLearner:
                 ratio=self._settings.ratio,
                 settings=self._settings.learning,
                 generator=torch_generator(self._seed, "policy", "actions"),
-                device=features.device,
+                device=device,
             )
         return self._session
 
@@ -165,13 +172,14 @@ class PolicyLearner:
 
     def warm_start(self, stored: StoredPolicy) -> None:
         """Takes the networks, the price and the evidence of a stored policy."""
+        self._scaler = stored.scaler
         self._take(stored.features, stored.evidence)
-        session = self._ready(stored.features)
+        session = self._ready(stored.features.device)
         session.policy.load_parameters(stored.parameters)
         session.price = stored.price
 
     def _settle(self, features: Tensor, passes: int) -> Tensor:
-        session = self._ready(features)
+        session = self._ready(features.device)
         states = self.states(features)
         if self._best is None:
             session.sweep(states, passes)
@@ -205,23 +213,23 @@ class PolicyLearner:
             return {}
         return {
             "session": self._session.state_dict(),
-            "scaler": [self._scaler.mean, self._scaler.deviation],
+            "scaler": [self._scaler.mean, self._scaler.deviation, self._scaler.projection],
             "columns": self._columns,
             "kept_before": self._kept_before,
             "best": self._best,
             "best_redundancy_reward": self._best_redundancy_reward,
-            "feature_size": len(self._scaler.mean),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if not state:
             return
-        self._scaler = StateScaler(mean=state["scaler"][0], deviation=state["scaler"][1])
+        mean, deviation, projection = state["scaler"]
+        self._scaler = StateScaler(mean=mean, deviation=deviation, projection=projection)
         self._columns = state["columns"]
         self._evidence = self._collector.evidence
         self._kept_before = state["kept_before"]
         self._best, self._best_redundancy_reward = state["best"], state["best_redundancy_reward"]
-        self._ready(torch.zeros(1, state["feature_size"])).load_state_dict(state["session"])
+        self._ready(mean.device).load_state_dict(state["session"])
 
 
 def _correlation(first: Tensor, second: Tensor) -> float:

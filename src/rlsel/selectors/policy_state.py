@@ -12,31 +12,56 @@ from torch import Tensor
 from rlsel.policy.rewards import Behaviour, Evidence
 from rlsel.training.checkpoints import load_tensors, save_tensors
 
+STATE_FEATURES = 64
+"""Most columns that features make of a state."""
+
 _BEHAVIOUR = tuple(item.name for item in fields(Behaviour))
+
+
+def random_projection(size: int, generator: torch.Generator) -> Tensor | None:
+    """Draws a projection of features to `STATE_FEATURES` columns, which keeps the distances between samples.
+
+    The same for the whole training, while the features move; their distances are what the cover is made of, and a
+    random projection keeps them up to a few percent (Johnson & Lindenstrauss 1984).
+
+    Args:
+        size: D.
+        generator: A CPU generator.
+
+    Returns:
+        (D, `STATE_FEATURES`) with orthonormal columns; None where D is not larger.
+    """
+    if size <= STATE_FEATURES:
+        return None
+    return torch.linalg.qr(torch.randn(size, STATE_FEATURES, generator=generator)).Q.contiguous()
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateScaler:
-    """Standardises features, since a policy network learns best from columns of one scale.
+    """Makes states of features: few columns, of one scale, since a light policy learns best from those.
 
     Attributes:
-        mean: (D,).
-        deviation: (D,), positive.
+        mean: (P,).
+        deviation: (P,), positive.
+        projection: (D, P) what the features are multiplied with first; None for P = D and nothing.
     """
 
     mean: Tensor
     deviation: Tensor
+    projection: Tensor | None = None
 
     @classmethod
-    def fit(cls, features: Tensor) -> StateScaler:
-        """Measures the (N, D) features."""
+    def fit(cls, features: Tensor, projection: Tensor | None = None) -> StateScaler:
+        """Measures the (N, D) features, projected."""
+        features = features if projection is None else features @ projection
         deviation = features.std(dim=0) if len(features) > 1 else torch.ones(features.shape[1])
         # a feature that never fires must not be blown up, nor divided by zero
         floor = 1e-3 * deviation.mean().clamp_min(1e-6)
-        return cls(mean=features.mean(dim=0), deviation=deviation.clamp_min(float(floor)))
+        return cls(mean=features.mean(dim=0), deviation=deviation.clamp_min(float(floor)), projection=projection)
 
     def states(self, features: Tensor, history: Tensor | None) -> Tensor:
         """Returns (B, S) states from (B, D) features and (B, H) columns of history, if the policy sees them."""
+        features = features if self.projection is None else features @ self.projection
         scaled = ((features - self.mean) / self.deviation).clamp(-10, 10)
         return scaled if history is None else torch.cat([scaled, history], dim=1)
 
@@ -63,6 +88,8 @@ class StoredPolicy:
         """Writes `policy.safetensors` and `features.safetensors`."""
         policy = {f"network.{name}": value for name, value in self.parameters.items()}
         policy |= {"scaler.mean": self.scaler.mean, "scaler.deviation": self.scaler.deviation}
+        if self.scaler.projection is not None:
+            policy["scaler.projection"] = self.scaler.projection
         save_tensors(folder / "policy.safetensors", {**policy, "price": torch.tensor(self.price)})
         known = {
             "features": self.features,
@@ -89,7 +116,11 @@ class StoredPolicy:
             parameters={
                 name.removeprefix("network."): value for name, value in policy.items() if name.startswith("network.")
             },
-            scaler=StateScaler(mean=policy["scaler.mean"], deviation=policy["scaler.deviation"]),
+            scaler=StateScaler(
+                mean=policy["scaler.mean"],
+                deviation=policy["scaler.deviation"],
+                projection=policy.get("scaler.projection"),
+            ),
             price=float(policy["price"]),
             features=known["features"],
             evidence=Evidence(coverage=known["coverage"], mean_cover=known["mean_cover"], behaviour=behaviour),

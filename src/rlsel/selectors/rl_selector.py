@@ -16,7 +16,7 @@ from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.rewards import Cover, Reward
+from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.features import selection_features
@@ -47,14 +47,14 @@ class RLSelector:
     export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
 
     policy: PolicySpec = field(default_factory=A2C)
-    reward: Reward = field(default_factory=Cover)
+    reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)
     ratio: float = 0.7
     state: Literal["features", "features+history"] = "features+history"
     rollout: int = 1024
     price_rate: float = 0.05
     warmup_epochs: int = 1
-    settle_passes: int = 20
+    settle_passes: int = 8
     checkpoint: Literal["last", "best_r2"] = "last"
 
     def __post_init__(self) -> None:
@@ -68,7 +68,7 @@ class RLSelector:
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None
         return Needs(
-            training=not own_features or self.reward.uses_behaviour,
+            training=not own_features,
             clean_epochs=frozenset() if own_features else frozenset({FINAL}),
             watch=lambda recording: self.learner(len(task), task.seed, recording_to_use(task, recording)),
         )
@@ -78,8 +78,9 @@ class RLSelector:
         if not isinstance(learner, PolicyLearner):
             raise TypeError("RL-Selector scores with the learner that its needs() asked for")
         # a training that only another selector of the run asked for must not change what this one sees
-        wanted = task.features is None or self.reward.uses_behaviour
-        behaviour = behaviour_of(observed.dynamics) if wanted and observed.dynamics is not None else None
+        behaviour = None
+        if task.features is None and observed.dynamics is not None:
+            behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
         logits = learner.finish(selection_features(task, observed), behaviour)
         return Scores(values=logits, kind="logit", policy=True)
 

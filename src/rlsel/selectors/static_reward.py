@@ -14,7 +14,7 @@ from rlsel.checks import number_between
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
-from rlsel.policy.rewards import Cover, Reward
+from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, recording_to_use
 from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
 from rlsel.selectors.features import selection_features
@@ -33,9 +33,9 @@ class StaticReward:
     name: ClassVar[str] = "static_reward"
     export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
 
-    reward: Reward = field(default_factory=Cover)
+    reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)
-    temperature: float = 0.5
+    temperature: float = 0.65
 
     def __post_init__(self) -> None:
         number_between("selector.temperature", self.temperature, 0, low_open=True)
@@ -48,7 +48,7 @@ class StaticReward:
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None
         return Needs(
-            training=not own_features or self.reward.uses_behaviour,
+            training=not own_features,
             clean_epochs=frozenset() if own_features else frozenset({FINAL}),
             watch=lambda recording: recording_to_use(task, recording).evidence(self.cover),
         )
@@ -57,6 +57,9 @@ class StaticReward:
         collector = observed.observer
         if not isinstance(collector, EvidenceCollector):
             raise TypeError("static_reward scores with the evidence that its needs() asked for")
-        behaviour = None if observed.dynamics is None else behaviour_of(observed.dynamics)
+        behaviour = None
+        # a training that only another selector of the run asked for must not change what this one sees
+        if task.features is None and observed.dynamics is not None:
+            behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
         merit = self.reward.merit(collector.measured(selection_features(task, observed), behaviour))
         return Scores(values=(merit / self.temperature).float(), kind="logit")

@@ -1,0 +1,63 @@
+"""How likely a label is wrong, without knowing how many are: a local false discovery rate.
+
+A wrong label was as good as drawn from the other classes. How the target model takes such a label is therefore known
+without planting any: it is how it took the *other* labels of all samples. The margin of a sample's own label, ranked
+among the margins that its label had on samples of other classes, is a p-value of the hypothesis "this label is wrong":
+uniform in [0, 1] for wrong labels, near 1 for right ones.
+
+    ρ    share of wrong labels, from the p-values that right labels hardly have (Storey 2002, eq. 6)
+    p_i  ρ / f(u_i), the posterior probability that label i is wrong (Efron et al. 2001, eq. 2.3), f the density of all
+         p-values; forced to fall with u, as a better margin is never worse evidence
+
+Clean data has hardly a p-value below λ, so that ρ and every p_i are near 0 and nothing changes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_LAMBDA = 0.8
+"""λ: p-values up to it count as those of wrong labels; a target that memorises lifts theirs, hence not much lower."""
+_BINS = 50
+"""Of the histogram that stands for f; one more sample in each keeps it positive."""
+
+
+def label_p_values(margin: Tensor, labels: Tensor, other_margin: Tensor, other_labels: Tensor) -> Tensor:
+    """Ranks the margin of each label among the margins that it had where it is wrong.
+
+    Args:
+        margin: (N,) of each sample's label.
+        labels: (N,) int64.
+        other_margin: (N,) of another label for each sample.
+        other_labels: (N,) int64, these labels.
+
+    Returns:
+        (N,) float32 in [0, 1], the share of wrong margins that are not above the sample's; 1 where a label is nobody's
+        other label.
+    """
+    result = torch.ones(len(margin))
+    for label in labels.unique():
+        wrong = other_margin[other_labels == label].sort().values
+        if len(wrong):
+            own = labels == label
+            result[own] = torch.searchsorted(wrong, margin[own].contiguous(), right=True).float() / len(wrong)
+    return result
+
+
+def label_error_probability(p_values: Tensor) -> Tensor:
+    """Computes the probability that each label is wrong.
+
+    Args:
+        p_values: (N,) of `label_p_values`.
+
+    Returns:
+        (N,) float32 in [0, 1].
+    """
+    bins = (p_values * _BINS).long().clamp_max(_BINS - 1)
+    counts = torch.bincount(bins, minlength=_BINS).float() + 1
+    density = counts / counts.sum() * _BINS
+    share = (p_values <= _LAMBDA).float().mean() / _LAMBDA
+    wrong = (share / density).clamp_max(1.0)
+    falling = wrong.flip(0).cummax(dim=0).values.flip(0)
+    return falling[bins]
