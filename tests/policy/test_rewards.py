@@ -115,7 +115,10 @@ def test_the_scalar_reward_is_one_number_whatever_the_actions() -> None:
 def test_hardness_by_hand() -> None:
     # logarithms of e⁰, e¹ and e² (0.001 is added): standardised −1, 0 and 1, the last capped
     known = behaviour([0.0, 2.0, 7.0], [1 - 1e-3, math.e - 2 - 1e-3, math.exp(2) - 7 - 1e-3])
-    assert hardness(known, cap=0.5).tolist() == pytest.approx([-1, 0, 0.5], abs=1e-5)  # float32 logarithms
+    # logarithms of 0.02 · (e⁰, e², e¹) (0.01 is added): standardised −1, 1 (capped) and 0
+    known = replace(known, variability=torch.tensor([0.02, 0.02 * math.exp(2), 0.02 * math.e]) - 0.01)
+    found = hardness(known, cap=0.5)
+    assert found.tolist() == pytest.approx([-1, (0 + 0.5) / 2, (0.5 + 0) / 2], abs=1e-5)  # float32 logarithms
 
 
 def test_dynamics_adds_the_cover_with_its_weight() -> None:

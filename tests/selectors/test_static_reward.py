@@ -85,7 +85,7 @@ def test_the_hardness_is_that_of_the_training(
     [observed] = SharedTraining(task=tiny_task, needs=[selector.needs(tiny_task)]).run()
     assert observed.dynamics is not None
     behaviour = behaviour_of(observed.dynamics, tiny_task.labels, tiny_task.dataset.num_classes)
-    expected = (hardness(behaviour, cap=1.5) - 2 * doubt(behaviour)) / 0.5
+    expected = (hardness(behaviour, cap=1.5) - 1.5 * doubt(behaviour)) / 0.5
     torch.testing.assert_close(scores_of(selector).values, expected)
 
 

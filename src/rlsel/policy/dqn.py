@@ -43,7 +43,7 @@ class DQN:
     name: ClassVar[str] = "dqn"
 
     learning_rate: float = 3e-3
-    temperature: float = 0.65
+    temperature: float = 0.5
     exploration: float = 1.0
     final_exploration: float = 0.1
     exploration_updates: int = 50

@@ -69,7 +69,7 @@ class PPO:
 
     distribution: DistributionName = "bernoulli"
     learning_rate: float = 3e-3
-    entropy: float = 0.65
+    entropy: float = 0.5
     critic_weight: float = 0.5
     clip_gradient: float = 0.5
     gamma: float = 0.0

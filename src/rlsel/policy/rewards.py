@@ -211,17 +211,26 @@ class PaperScalar:
 
 
 def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
-    """Computes how hard a sample was to learn: log(forgetting count + mean error norm), standardised and capped.
+    """Computes how much there was to learn about a sample, from two signs that agree only in part.
+
+    One is the logarithm of (forgetting count + mean error norm), which is high for what was never learned as well; the
+    other is the logarithm of the variability of its label's probability, which is low there. Each is standardised and
+    capped, and their mean is steadier between two trainings than either.
 
     Args:
         behaviour: Of N samples.
-        cap: Largest value, so that a few that are never learned do not rule.
+        cap: Largest value of each, so that a few samples do not rule.
 
     Returns:
         (N,) float32.
     """
-    raw = (behaviour.forgetting + behaviour.error_norm + 1e-3).log()
-    return ((raw - raw.mean()) / raw.std().clamp_min(1e-6)).clamp_max(cap)
+    missed = _standardised((behaviour.forgetting + behaviour.error_norm + 1e-3).log())
+    moved = _standardised((behaviour.variability + 1e-2).log())
+    return (missed.clamp_max(cap) + moved.clamp_max(cap)) / 2
+
+
+def _standardised(values: Tensor) -> Tensor:
+    return (values - values.mean()) / values.std().clamp_min(1e-6)
 
 
 def doubt(behaviour: Behaviour) -> Tensor:
@@ -246,7 +255,7 @@ class Dynamics:
     Where no target was trained, as on features that the user brought, the cover stands in.
 
     Attributes:
-        cap: Of the hardness.
+        cap: Of both signs of the hardness.
         doubt_weight: Weight of the doubt about the label beside the hardness.
         cover_weight: Weight of the standardised E_c beside the hardness.
     """
@@ -255,7 +264,7 @@ class Dynamics:
     priced: ClassVar[bool] = True
 
     cap: float = 1.5
-    doubt_weight: float = 2.0
+    doubt_weight: float = 1.5
     cover_weight: float = 0.0
 
     def __post_init__(self) -> None:

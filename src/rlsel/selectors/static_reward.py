@@ -35,7 +35,7 @@ class StaticReward:
 
     reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)
-    temperature: float = 0.65
+    temperature: float = 0.5
 
     def __post_init__(self) -> None:
         number_between("selector.temperature", self.temperature, 0, low_open=True)
