@@ -230,7 +230,7 @@ FURTHER = EvaluationSettings(datasets=("gaussian_noise@3", "contrast"))
 
 
 def test_each_model_is_measured_on_further_data(done: Path, tmp_path: Path) -> None:
-    request = replace(REQUEST, evaluation=FURTHER)
+    request = replace(REQUEST, evaluation=FURTHER, options=RunOptions(jobs=2))
     folder = compare(at(tmp_path / "c", request), SilentReporter())
     names = ["ood_gaussian_noise@3", "ood_contrast"]
     assert list(rows(folder)[0])[-2:] == names
@@ -263,7 +263,7 @@ def test_measuring_more_keeps_the_selections_and_trains_again(tmp_path: Path) ->
     results = [name for name in after.keys() - before.keys() if name.endswith("result.json")]
     assert sorted(name.split("/")[3] for name in results) == ["full", "random"]
     assert not [name for name in after.keys() - before.keys() if name.startswith("cells/select")]
-    compare(at(tmp_path, replace(small, evaluation=FURTHER, options=RunOptions(jobs=2))), SilentReporter())
+    compare(at(tmp_path, replace(small, evaluation=FURTHER)), SilentReporter())
     assert written(folder) == after
     compare(at(tmp_path, small), SilentReporter())
     assert written(folder) == after
@@ -276,13 +276,6 @@ def test_a_comparison_that_measures_more_has_the_same_default_folder(
     monkeypatch.chdir(tmp_path)
     small = replace(REQUEST, selectors=(Random(),), seeds=(0,))
     assert compare(small, SilentReporter()) == compare(replace(small, evaluation=FURTHER), SilentReporter())
-
-
-def test_other_processes_measure_the_same(tmp_path: Path) -> None:
-    small = replace(REQUEST, selectors=(Random(),), seeds=(0,), evaluation=FURTHER)
-    alone = compare(at(tmp_path / "alone", small), SilentReporter())
-    together = compare(at(tmp_path / "together", replace(small, options=RunOptions(jobs=2))), SilentReporter())
-    assert without_times(together) == without_times(alone)
 
 
 def test_missing_further_data_leaves_no_folder(tmp_path: Path, reporter: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from rlsel.data.corruption import KINDS, SEVERITIES
 from rlsel.data.dataset import Dataset, MemoryImages, Split
@@ -16,7 +16,7 @@ from rlsel.data.further import FurtherSplit
 from rlsel.evaluation import robustness
 from rlsel.evaluation.robustness import FurtherAccuracy, FurtherDataset, measure, read_further
 from rlsel.evaluation.settings import EvaluationSettings
-from rlsel.models.target import TargetModel, TargetOutput
+from rlsel.models.target import TargetModel
 from rlsel.training.devices import DeviceSettings
 
 LEVELS = (40, 100, 160, 220)
@@ -25,21 +25,21 @@ LEVELS = (40, 100, 160, 220)
 WNIDS = ("n00000001", "n00000002", "n00000003", "n00000004")
 
 
-class Nearest(TargetModel):
-    """Guesses the class whose gray is nearest to the mean of the image, the nearer the more."""
+class Gray(nn.Module):
+    """The mean of an image in [0, 1]; undoes the normalisation of the data set below."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("levels", torch.tensor(LEVELS) / 255)
+    def forward(self, images: Tensor) -> Tensor:
+        return (0.25 * images + 0.5).mean(dim=(1, 2, 3))[:, None]
 
-    @property
-    def feature_dim(self) -> int:
-        return 1
 
-    def forward(self, images: Tensor) -> TargetOutput:
-        # undoes the normalisation of the data set below
-        mean = (0.25 * images + 0.5).mean(dim=(1, 2, 3))[:, None]
-        return TargetOutput(logits=-(mean - self.get_buffer("levels")).abs(), features=mean)
+def nearest() -> TargetModel:
+    """Guesses the class whose gray is nearest: -(mean - level)² less the square of the mean."""
+    levels = torch.tensor(LEVELS) / 255
+    head = nn.Linear(1, 4)
+    with torch.no_grad():
+        head.weight.copy_(2 * levels[:, None])
+        head.bias.copy_(-levels.square())
+    return TargetModel(Gray(), head)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_logits_of_other_classes_are_masked(dataset: Dataset, fabric: Fabric
         write_gray(tmp_path / folder / WNIDS[3] / "a.png", 90)
         write_gray(tmp_path / folder / WNIDS[3] / "b.png", 150)
         write_gray(tmp_path / folder / WNIDS[3] / "c.png", 230)
-    measured = measure(Nearest(), dataset, further(dataset, "imagenet_a", "imagenet_r", root=tmp_path), fabric=fabric)
+    measured = measure(nearest(), dataset, further(dataset, "imagenet_a", "imagenet_r", root=tmp_path), fabric=fabric)
     # 90 right and wrong, 150 and 230 right; two guesses among two classes are always right
     expected = FurtherAccuracy(top1=3 / 4, top5=1.0)
     assert measured == {"imagenet_a": expected, "imagenet_r": expected}
@@ -84,13 +84,13 @@ def test_one_right_answer_is_enough(dataset: Dataset, fabric: Fabric, tmp_path: 
         write_gray(folder / f"{name}.png", level)
     lines = [f"a.png,{WNIDS[3]} {WNIDS[0]}", f"b.png,{WNIDS[0]} {WNIDS[2]} {WNIDS[3]}", f"c.png,{WNIDS[2]}"]
     (folder / "labels.csv").write_text("path,labels\n" + "\n".join(lines) + "\n")
-    measured = measure(Nearest(), dataset, further(dataset, "imagenet_hard", root=tmp_path), fabric=fabric)
+    measured = measure(nearest(), dataset, further(dataset, "imagenet_hard", root=tmp_path), fabric=fabric)
     assert measured == {"imagenet_hard": FurtherAccuracy(top1=pytest.approx(2 / 3), top5=1.0)}  # type: ignore[arg-type]
 
 
 def test_a_corruption_that_moves_the_gray_is_measured_by_hand(dataset: Dataset, fabric: Fabric) -> None:
     # severity 3 adds 0.15 * 255 = 38.25: 78.25 is nearer to 100 than to 40, 138.25 to 160, 198.25 to 220
-    measured = measure(Nearest(), dataset, further(dataset, "brightness@1", "brightness@3"), fabric=fabric)
+    measured = measure(nearest(), dataset, further(dataset, "brightness@1", "brightness@3"), fabric=fabric)
     # severity 1 adds 12.75, and 30 is half of the way
     assert measured["brightness@1"].top1 == 1.0
     assert measured["brightness@3"].top1 == 0.25, "only white stays white"
@@ -98,7 +98,7 @@ def test_a_corruption_that_moves_the_gray_is_measured_by_hand(dataset: Dataset, 
 
 def test_a_name_without_a_severity_is_the_mean(dataset: Dataset, fabric: Fabric) -> None:
     names = ["brightness", *(f"brightness@{severity}" for severity in SEVERITIES)]
-    measured = measure(Nearest(), dataset, further(dataset, *names), fabric=fabric)
+    measured = measure(nearest(), dataset, further(dataset, *names), fabric=fabric)
     singles = [measured[name].top1 for name in names[1:]]
     # 0.05 and 0.1 are 12.75 and 25.5, less than 30
     assert singles == [1.0, 1.0, 0.25, 0.25, 0.25]
@@ -106,7 +106,7 @@ def test_a_name_without_a_severity_is_the_mean(dataset: Dataset, fabric: Fabric)
 
 
 def test_all_corruptions_are_the_mean_of_the_kinds(dataset: Dataset, fabric: Fabric) -> None:
-    measured = measure(Nearest(), dataset, further(dataset, "corruptions"), fabric=fabric)
+    measured = measure(nearest(), dataset, further(dataset, "corruptions"), fabric=fabric)
     assert list(measured) == ["corruptions", *KINDS]
     assert measured["corruptions"].top1 == pytest.approx(np.mean([measured[kind].top1 for kind in KINDS]))
     assert measured["contrast"].top1 == 1.0, "an even image has no contrast to lose"
@@ -123,7 +123,7 @@ def test_what_stands_in_several_is_looked_at_once(
         return real(model, dataset, part, fabric=fabric)
 
     monkeypatch.setattr(robustness, "_measure", count)
-    measure(Nearest(), dataset, further(dataset, "corruptions@2", "contrast", "contrast@3"), fabric=fabric)
+    measure(nearest(), dataset, further(dataset, "corruptions@2", "contrast", "contrast@3"), fabric=fabric)
     assert sorted(seen) == sorted([*(f"{kind}@2" for kind in KINDS), *(f"contrast@{one}" for one in (1, 3, 4, 5))])
 
 
@@ -137,6 +137,6 @@ def test_all_models_see_the_same_images(dataset: Dataset) -> None:
 
 
 def test_a_model_keeps_its_mode(dataset: Dataset, fabric: Fabric) -> None:
-    model = Nearest().train()
+    model = nearest().train()
     measure(model, dataset, further(dataset, "pixelate@1"), fabric=fabric)
     assert model.training
