@@ -11,6 +11,7 @@ from rlsel.commands.requests import CompareRequest, RunOptions, RunSettings
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
@@ -43,7 +44,8 @@ def test_each_setting_arrives(rlsel: Callable[..., Any], compare: Any, tmp_path:
         "compare", "selectors=[el2n,rl_selector]", "ratios=[0.25,1]", "seeds=[3,1]", "budget=epochs", "run_dir=c",
         "resume=never", "jobs=2", "dataset.label_noise=0.1", "model=resnet18", "model.width=16", "training.epochs=4",
         "policy=ppo", "reward=paper", "cover.reduction=sum", "export.class_balance=proportional",
-        "train_models=[resnet18,small_cnn,{vit:{width:32}}]",
+        "train_models=[resnet18,small_cnn,{vit:{width:32}}]", "evaluation.datasets=[contrast@3,imagenet_a]",
+        "evaluation.root=further",
     )  # fmt: skip
     assert result.code == 0, result.err
     cover = CoverSettings(reduction="sum")
@@ -60,6 +62,7 @@ def test_each_setting_arrives(rlsel: Callable[..., Any], compare: Any, tmp_path:
         budget="epochs",
         # the model that selects keeps its width
         train_models=(ResNet18(width=16), SmallCNN(), ViT(width=32)),
+        evaluation=EvaluationSettings(datasets=("contrast@3", "imagenet_a"), root=tmp_path / "further"),
         policy=PPO(),
         reward=Paper(),
         cover=cover,
@@ -69,10 +72,16 @@ def test_each_setting_arrives(rlsel: Callable[..., Any], compare: Any, tmp_path:
 
 
 def test_single_values_are_lists_of_one(rlsel: Callable[..., Any], compare: Any) -> None:
-    assert rlsel("compare", "selectors=el2n", "ratios=0.5", "seeds=4", "train_models=vit").code == 0
+    assert (
+        rlsel(
+            "compare", "selectors=el2n", "ratios=0.5", "seeds=4", "train_models=vit", "evaluation.datasets=contrast"
+        ).code
+        == 0
+    )
     request = compare.request
     assert (request.selectors, request.ratios, request.seeds) == ((EL2N(),), (0.5,), (4,))
     assert request.train_models == (ViT(),)
+    assert request.evaluation.datasets == ("contrast",)
 
 
 def test_what_no_selector_uses_is_noted(rlsel: Callable[..., Any], compare: Any) -> None:

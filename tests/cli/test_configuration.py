@@ -14,6 +14,7 @@ from rlsel.cli.loggers import CsvLog, TensorBoardLog
 from rlsel.cli.table import COMMANDS, GROUPS, OPTIONAL
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.variation import Variation
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings
@@ -84,6 +85,8 @@ def test_a_command_s_configuration_has_exactly_its_keys(name: str) -> None:
     assert {group for group in GROUPS if group in shown.runtime.choices} == command.keys & GROUPS
     if "export" in keys:
         assert composed.export == defaults(ExportSettings)
+    if "evaluation" in keys:
+        assert composed.evaluation == defaults(EvaluationSettings)
     if "cover" in keys:
         assert composed.cover == defaults(CoverSettings)
     variation = {key: composed.dataset[key] for key in defaults(Variation)}

@@ -15,6 +15,7 @@ from rlsel.cover.settings import CoverSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
@@ -90,7 +91,7 @@ def test_a_single_value_of_the_data_set_changes_the_recorded_one(
 def test_a_coreset_brings_its_data_set_but_not_its_model(
     rlsel: Callable[..., Any], train_on_subset: Any, run: Path
 ) -> None:
-    result = rlsel("train-on-subset", "coreset=run", "training.epochs=2")
+    result = rlsel("train-on-subset", "coreset=run", "training.epochs=2", "evaluation.datasets=[corruptions]")
     assert result.code == 0, result.err
     assert train_on_subset.request == TrainOnSubsetRequest(
         coreset=run,
@@ -101,6 +102,7 @@ def test_a_coreset_brings_its_data_set_but_not_its_model(
             training=TrainingSettings(epochs=2),
             seed=0,
         ),
+        evaluation=EvaluationSettings(datasets=("corruptions",)),
     )
 
 

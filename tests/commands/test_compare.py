@@ -21,6 +21,7 @@ from rlsel.commands.train_on_subset import train_on_subset
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError, DataError
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.vit import ViT
@@ -221,6 +222,67 @@ def test_other_models_are_trained_on_the_same_selections(tmp_path: Path) -> None
         (model, selector) for model in ("small_cnn", "vit") for selector in ("full", "random")
     ]
     assert len(list((folder / "cells" / "select").glob("*/*"))) == 1
+
+
+# out of distribution
+
+FURTHER = EvaluationSettings(datasets=("gaussian_noise@3", "contrast"))
+
+
+def test_each_model_is_measured_on_further_data(done: Path, tmp_path: Path) -> None:
+    request = replace(REQUEST, evaluation=FURTHER, options=RunOptions(jobs=2))
+    folder = compare(at(tmp_path / "c", request), SilentReporter())
+    names = ["ood_gaussian_noise@3", "ood_contrast"]
+    assert list(rows(folder)[0])[-2:] == names
+    assert without_times(done) == [
+        {name: value for name, value in row.items() if name not in names} for row in without_times(folder)
+    ]
+    assert all(0 <= float(row[name]) <= 1 for row in rows(folder) for name in names)
+    with (folder / "summary.csv").open() as file:
+        summary = {row["selector"]: row for row in csv.DictReader(file)}
+    el2n, full = (
+        [float(row[names[1]]) for row in rows(folder) if row["selector"] == name] for name in ("el2n", "full")
+    )
+    assert float(summary["el2n"]["ood_contrast"]) == pytest.approx(np.mean(el2n))
+    assert float(summary["el2n"]["ood_contrast_to_full"]) == pytest.approx(np.mean(el2n) - np.mean(full))
+    assert summary["el2n"]["ood_contrast_to_random_low"] != ""
+    text = (folder / "summary.md").read_text()
+    assert "## small_cnn, out of distribution" in text
+    assert "- Out of distribution, the model at the end of its training is measured, by its first guess.\n" in text
+    assert "mean over the severities 1 to 5" in text
+    assert "out of distribution" not in (done / "summary.md").read_text()
+
+
+def test_measuring_more_keeps_the_selections_and_trains_again(tmp_path: Path) -> None:
+    small = replace(REQUEST, selectors=(Random(),), seeds=(0,))
+    folder = compare(at(tmp_path, small), SilentReporter())
+    before = written(folder)
+    compare(at(tmp_path, replace(small, evaluation=FURTHER)), SilentReporter())
+    after = written(folder)
+    assert before.items() <= after.items()
+    results = [name for name in after.keys() - before.keys() if name.endswith("result.json")]
+    assert sorted(name.split("/")[3] for name in results) == ["full", "random"]
+    assert not [name for name in after.keys() - before.keys() if name.startswith("cells/select")]
+    compare(at(tmp_path, replace(small, evaluation=FURTHER)), SilentReporter())
+    assert written(folder) == after
+    compare(at(tmp_path, small), SilentReporter())
+    assert written(folder) == after
+    assert "ood_contrast" not in rows(folder)[0]
+
+
+def test_a_comparison_that_measures_more_has_the_same_default_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = replace(REQUEST, selectors=(Random(),), seeds=(0,))
+    assert compare(small, SilentReporter()) == compare(replace(small, evaluation=FURTHER), SilentReporter())
+
+
+def test_missing_further_data_leaves_no_folder(tmp_path: Path, reporter: Any) -> None:
+    request = replace(REQUEST, evaluation=EvaluationSettings(datasets=("imagenet_r",), root=tmp_path))
+    with pytest.raises(DataError, match="imagenet_r "):
+        compare(at(tmp_path / "c", request), reporter)
+    assert not (tmp_path / "c").exists()
 
 
 # what fails

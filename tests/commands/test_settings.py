@@ -11,11 +11,19 @@ import pytest
 
 from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest
 from rlsel.commands.select import plan
-from rlsel.commands.settings import are_defaults, plain, run_settings, selection_settings, settings_hash
+from rlsel.commands.settings import (
+    are_defaults,
+    plain,
+    run_settings,
+    selection_settings,
+    settings_hash,
+    training_settings,
+)
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
@@ -256,3 +264,25 @@ def test_settings_are_laid_out_like_the_configuration() -> None:
     assert node["policy"]["_target_"] == "rlsel.policy.a2c.A2C"
     assert not any("_target_" in node[name] for name in ("training", "cover", "export"))
     assert run_settings(REQUEST.settings) == {name: node[name] for name in ("dataset", "model", "training", "seed")}
+
+
+def test_a_training_is_known_by_what_it_is_measured_on() -> None:
+    def node(*names: str, root: str | None = None) -> dict[str, Any]:
+        evaluation = EvaluationSettings(datasets=names, root=None if root is None else Path(root))
+        return training_settings(REQUEST.settings, "0" * 64, evaluation)
+
+    # as it was before there was anything else to measure, whatever the root
+    assert node() == node(root="/data") == {**run_settings(REQUEST.settings), "indices_sha256": "0" * 64}
+    assert node("contrast", "pixelate") == node("pixelate", "contrast", root="/data")
+    assert node("contrast")["evaluation"] == {"datasets": ["contrast"], "root": None}
+    hashes = [
+        settings_hash(settings)
+        for settings in (
+            node(),
+            node("contrast"),
+            node("contrast", "pixelate"),
+            node("imagenet_a", root="/data"),
+            node("imagenet_a", root="/other"),
+        )
+    ]
+    assert len(set(hashes)) == len(hashes)

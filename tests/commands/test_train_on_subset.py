@@ -15,7 +15,8 @@ from rlsel.commands.select import select
 from rlsel.commands.train_on_subset import train_on_subset
 from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
-from rlsel.errors import ConfigurationError, CoresetError
+from rlsel.errors import ConfigurationError, CoresetError, DataError
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
 from rlsel.selectors.random import Random
@@ -26,7 +27,7 @@ from rlsel.training.reporting import SilentReporter
 FILES = {"indices.npy", "result.json", "model.safetensors", "metrics.jsonl", "config.yaml", "status.json"}
 RESULT = [
     *("top1_last", "top1_best", "top5_last", "worst_class_last", "num_train", "epochs", "steps", "seconds"),
-    *("images_per_second", "model", "seed", "indices_sha256"),
+    *("images_per_second", "model", "seed", "indices_sha256", "ood"),
 ]
 
 Request = Callable[..., TrainOnSubsetRequest]
@@ -235,3 +236,46 @@ def test_a_thresholded_coreset_is_named_after_its_ratio(settings: RunSettings, t
     options = RunOptions(run_dir=tmp_path / "trained", several=True)
     folder = run(TrainOnSubsetRequest(coreset=coreset, settings=settings, options=options))
     assert folder.name.startswith("ratio-0.30_seed-0_")
+
+
+def measured_on(*names: str, root: Path | None = None) -> EvaluationSettings:
+    return EvaluationSettings(datasets=names, root=root)
+
+
+def test_the_model_is_measured_on_further_data(request_for: Request) -> None:
+    folder = run(request_for("further", evaluation=measured_on("corruptions@5", "contrast")))
+    measured = result(folder)["ood"]
+    assert next(iter(measured)) == "corruptions@5"
+    assert {"gaussian_noise@5", "contrast@5", "contrast"} <= set(measured)
+    assert all(0 <= one["top1"] <= one["top5"] == 1 for one in measured.values())
+    assert "evaluation:\n  datasets:\n  - contrast\n  - corruptions@5\n  root: null\n" in (
+        (folder / "config.yaml").read_text()
+    )
+    plain = run(request_for("plain"))
+    assert result(plain)["ood"] == {}
+    assert "evaluation" not in (plain / "config.yaml").read_text()
+    assert (plain / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+def test_a_longer_list_is_measured_and_the_same_one_is_not_again(request_for: Request, reporter: Any) -> None:
+    for names, trainings in ((("contrast",), 1), (("contrast", "pixelate"), 2), (("pixelate", "contrast"), 2)):
+        folder = train_on_subset(request_for(evaluation=measured_on(*names)), reporter)
+        assert set(result(folder)["ood"]) == set(names)
+        assert len(reporter.trainings) == trainings
+
+
+def test_what_is_measured_on_is_part_of_the_folder_s_name(request_for: Request, tmp_path: Path) -> None:
+    several = RunOptions(run_dir=tmp_path / "sweep", several=True)
+    folders = {
+        run(request_for(coreset=None, options=several, evaluation=measured_on(*names)))
+        for names in ((), ("contrast@1",), ("contrast@2",))
+    }
+    assert len(folders) == 3
+
+
+def test_missing_further_data_is_found_before_a_training(request_for: Request, reporter: Any, tmp_path: Path) -> None:
+    request = request_for("new/run", evaluation=measured_on("contrast", "imagenet_a", root=tmp_path))
+    with pytest.raises(DataError, match=r"imagenet_a "):
+        train_on_subset(request, reporter)
+    assert reporter.trainings == []
+    assert not (tmp_path / "new").exists()

@@ -115,3 +115,22 @@ def test_shares_are_means_of_what_is_known() -> None:
 
 def test_nothing_gives_nothing() -> None:
     assert summarise([], {}) == []
+
+
+def test_further_data_sets_are_compared_like_the_test_split() -> None:
+    # accuracies as above for the one, and the opposite for the other
+    runs = [replace(run, ood={"same": run.accuracy, "flipped": 1 - run.accuracy}) for run in RUNS]
+    summaries = summarise(runs, {})
+    for one in summaries:
+        assert list(one.ood) == ["same", "flipped"]
+        same = one.ood["same"]
+        assert (same.accuracy, same.to_random, same.to_full) == (one.accuracy, one.to_random, one.to_full)
+    flipped = row(summaries, "el2n", 0.5).ood["flipped"]
+    assert flipped.accuracy.mean == pytest.approx(0.4)
+    # -0.1 and -0.1 to random, +0.2 and +0.3 to full
+    assert flipped.to_random is not None
+    assert flipped.to_full is not None
+    assert flipped.to_random.mean == pytest.approx(-0.1)
+    assert flipped.to_full.low == pytest.approx(0.25 - 12.7062 * 0.05, abs=1e-5)
+    full = row(summaries, "full", 1.0).ood["same"]
+    assert (full.to_random, full.to_full) == (None, None)

@@ -14,6 +14,8 @@ from lightning_fabric import Fabric
 from rlsel.coreset import indices_sha256
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.dataset import Dataset, MemoryImages, Split
+from rlsel.evaluation.robustness import FurtherAccuracy, read_further
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.evaluation.subset_training import SubsetResult, tail_steps, train_on
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.target import TargetModel
@@ -182,3 +184,17 @@ def test_an_interruption_between_the_looks_changes_nothing(
     assert timeless(resumed[0]) == timeless(expected[0])
     assert same_parameters(resumed[1], expected[1])
     assert [row["epoch"] for row in rows] == [1, 2, 3]
+
+
+def test_the_model_at_the_end_is_measured_on_further_data(
+    train: Callable[..., Outcome], dataset: Dataset, fabric: Fabric
+) -> None:
+    further = read_further(EvaluationSettings(datasets=("contrast@5", "gaussian_noise")), dataset, seed=0)
+    result, model = train(further=further)
+    assert list(result.ood) == ["contrast@5", "gaussian_noise"]
+    ((part,), _) = (one.parts for one in further)
+    last = accuracy(clean_pass(model, dataset, part.split, fabric=fabric).logits, dataset.test.labels)
+    assert result.ood["contrast@5"] == FurtherAccuracy(top1=last.top1, top5=last.top5)
+    plain, same = train()
+    assert same_parameters(model, same)
+    assert timeless(plain) == {**timeless(result), "ood": {}}

@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -98,3 +99,43 @@ def test_lines_for_a_terminal_are_aligned(summaries: list[Summary]) -> None:
 def test_no_runs_are_no_tables() -> None:
     assert terminal_lines([]) == []
     assert runs_csv([]).count("\n") == 1
+
+
+@pytest.fixture
+def measured_further() -> list[Run]:
+    """Points of accuracy on further data: those of the test split, and a tenth of them."""
+    return [replace(one, ood={"imagenet_a": one.accuracy, "contrast@3": one.accuracy / 10}) for one in RUNS]
+
+
+def test_a_run_has_a_column_for_each_further_data_set(measured_further: list[Run]) -> None:
+    text = runs_csv(measured_further)
+    assert text.splitlines()[0].endswith(",thresholded,ood_imagenet_a,ood_contrast@3")
+    assert float(rows_of(text)[2]["ood_imagenet_a"]) == 1 / 3
+    assert "ood" not in runs_csv(RUNS)
+    mixed = rows_of(runs_csv([RUNS[0], *measured_further[1:]]))
+    assert (mixed[0]["ood_contrast@3"], float(mixed[1]["ood_contrast@3"])) == ("", 0.08)
+
+
+def test_a_summary_has_intervals_for_each_further_data_set(measured_further: list[Run]) -> None:
+    rows = {row["selector"]: row for row in rows_of(summary_csv(summarise(measured_further, {})))}
+    el2n = rows["el2n"]
+    for end in ("", "_se", "_to_random", "_to_random_low", "_to_random_high", "_to_full", "_to_full_low"):
+        plain = el2n[f"accuracy{end}"] if end in ("", "_se") else el2n[end.removeprefix("_")]
+        assert float(el2n[f"ood_imagenet_a{end}"]) == pytest.approx(float(plain))
+        assert float(el2n[f"ood_contrast@3{end}"]) == pytest.approx(float(plain) / 10)
+    assert (el2n["ood_contrast@3_to_full_n"], rows["full"]["ood_contrast@3_to_full"]) == ("2", "")
+    assert "ood" not in summary_csv(summarise(RUNS, {}))
+
+
+def test_the_report_has_a_table_of_further_data_sets(measured_further: list[Run]) -> None:
+    text = summary_markdown(summarise(measured_further, {}), title="t", protocol=["p"], missing=[])
+    head, _, table = text.partition("## small_cnn, out of distribution\n\n")
+    assert "| 0.125 | el2n | 2 | 55.00 ± 5.00 | +18.33 [-2.84, +39.51] |" in head
+    lines = table.split("\n\n")[0].splitlines()
+    assert lines[0] == "| measured on | ratio | selector | runs | accuracy | to random | to full |"
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines[2:]] == ["imagenet_a"] * 3 + ["contrast@3"] * 3
+    assert (
+        "| imagenet_a | 0.125 | el2n | 2 | 55.00 ± 5.00 | +18.33 [-2.84, +39.51] | -30.00 [-157.06, +97.06] |" in lines
+    )
+    assert "| contrast@3 | 1.00 | full | 2 | 8.50 ± 0.50 |  |  |" in lines
+    assert "## small_cnn, out" not in summary_markdown(summarise(RUNS, {}), title="t", protocol=["p"], missing=[])

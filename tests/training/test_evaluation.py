@@ -11,7 +11,7 @@ from torch import nn
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.target import TargetModel
-from rlsel.training.evaluation import accuracy, clean_pass
+from rlsel.training.evaluation import accuracy, clean_pass, right_guesses
 from rlsel.training.loop import Training
 
 SIZE = 1100
@@ -89,3 +89,18 @@ def test_five_guesses_are_always_right_among_five_classes() -> None:
     labels = torch.arange(5)
     measured = accuracy(torch.zeros(5, 5).scatter(1, (labels[:, None] + 1) % 5, 1.0), labels)
     assert (measured.top1, measured.top5) == (0.0, 1.0)
+
+
+def test_only_some_classes_may_be_guessed() -> None:
+    logits = torch.tensor([[9.0, 8.0, 7.0], [1.0, 8.0, 7.0]])
+    answers = torch.tensor([[1], [2]])
+    assert right_guesses(logits, answers).tolist() == [[False, True, False], [False, True, False]]
+    among = torch.tensor([False, True, True])
+    assert right_guesses(logits, answers, among=among)[:, :2].tolist() == [[True, False], [False, True]]
+    assert logits[0, 0] == 9, "the logits are not changed"
+
+
+def test_one_of_several_answers_is_enough() -> None:
+    logits = torch.tensor([[9.0, 8.0, 7.0], [1.0, 8.0, 7.0]])
+    answers = torch.tensor([[2, 0], [0, -1]])
+    assert right_guesses(logits, answers).tolist() == [[True, False, True], [False, False, True]]

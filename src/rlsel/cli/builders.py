@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
     from rlsel.commands.requests import DatasetSource, RunOptions, RunSettings
     from rlsel.data.variation import Variation
+    from rlsel.evaluation.settings import EvaluationSettings
     from rlsel.models.target import ModelSpec
     from rlsel.selectors.base import Selector
     from rlsel.training.reporting import Reporter
@@ -104,7 +105,10 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
     else:
         recorded = compose_option("dataset", DEFAULT_DATASET)
     nodes = {**composed.nodes, "dataset": prefer_given(composed.nodes["dataset"], recorded)}
-    return run(TrainOnSubsetRequest(coreset=coreset, settings=_settings(nodes), options=_options(composed)), reporter)
+    request = TrainOnSubsetRequest(
+        coreset=coreset, settings=_settings(nodes), evaluation=_evaluation(composed), options=_options(composed)
+    )
+    return run(request, reporter)
 
 
 def compare(composed: Composed, reporter: Reporter) -> Path:
@@ -126,6 +130,7 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
         seeds=convert(seeds if isinstance(seeds, Sequence) else [seeds], tuple[int, ...], "seeds"),
         budget=nodes["budget"],
         train_models=_train_models(nodes["train_models"], settings.model),
+        evaluation=_evaluation(composed),
         policy=parts["policy"],
         reward=parts["reward"],
         cover=parts["cover"],
@@ -237,6 +242,15 @@ def _named_selectors(composed: Composed, names: object, parts: Mapping[str, Any]
         if names.count(name) > 1:
             raise ConfigurationError(f"selectors must name each selector once, got {name!r} twice: remove one")
     return tuple(_selector(compose_option("selector", name), parts) for name in names)
+
+
+def _evaluation(composed: Composed) -> EvaluationSettings:
+    """Builds what a trained model is measured on; a single name stands for a list of one."""
+    from rlsel.evaluation.settings import EvaluationSettings
+
+    node = composed.node("evaluation")
+    names = node.get("datasets")
+    return build(EvaluationSettings, {**node, "datasets": [names] if isinstance(names, str) else names}, "evaluation")
 
 
 def _options(composed: Composed) -> RunOptions:

@@ -71,7 +71,7 @@ COMMANDS: Mapping[str, Command] = _table(
         name="train-on-subset",
         summary="trains any model on a coreset and measures it on the test split",
         example="rlsel train-on-subset coreset=RUN_FOLDER",
-        keys=_EVERYWHERE | {"coreset", "dataset", "model", "training", "seed"},
+        keys=_EVERYWHERE | {"coreset", "dataset", "model", "training", "seed", "evaluation"},
         run=builders.train_on_subset,
     ),
     Command(
@@ -80,7 +80,7 @@ COMMANDS: Mapping[str, Command] = _table(
         example="rlsel compare selectors=[el2n,rl_selector] ratios=[0.3,0.5]",
         keys=_EVERYWHERE
         | {"dataset", "model", "training", "selectors", "ratios", "seeds", "budget", "train_models"}
-        | {"policy", "reward", "cover", "export"},
+        | {"policy", "reward", "cover", "export", "evaluation"},
         run=builders.compare,
     ),
 )

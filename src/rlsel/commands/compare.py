@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from rlsel.commands.folders import OUTPUTS, RunFolder, check_writable
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.commands.processes import run_tasks
 from rlsel.commands.requests import CompareRequest
-from rlsel.commands.settings import plain, run_settings, settings_hash
+from rlsel.commands.settings import evaluation_settings, plain, run_settings, settings_hash
 from rlsel.data.dataset import Dataset
 from rlsel.evaluation.comparison import RANDOM, Run, summarise
+from rlsel.evaluation.robustness import FurtherDataset
+from rlsel.evaluation.settings import corruptions_of
 from rlsel.files import write_atomically, write_text
 from rlsel.report.comparison_plot import comparison_png
 from rlsel.report.tables import runs_csv, summary_csv, summary_markdown, terminal_lines
@@ -39,13 +42,14 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
     folder = RunFolder(path=_place(request), digest=settings_hash(settings))
     worker = JobWorker(
         settings=request.settings,
+        evaluation=request.evaluation,
         device=request.options.device,
         resume=request.options.resume == "auto",
         reporter=NotesOnly(reporter),
     )
     check_writable(folder.path)
     with request.options.device.computing():  # refuses an accelerator that is not there
-        dataset = worker.dataset
+        dataset, further = worker.dataset, worker.further
     for ratio in request.ratios:
         kept_count(ratio, len(dataset.train))
     comparison = Comparison(request, folder.path, dataset, reporter)
@@ -59,7 +63,8 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
         else:
             run_tasks(jobs, worker=worker, jobs=1, on_end=comparison.end)
         runs, failures = comparison.runs(), comparison.failures
-        _write(folder.path, request, dataset, comparison, runs, reporter)
+        protocol = _protocol(request, dataset, comparison, further)
+        _write(folder.path, comparison, runs, reporter, title=f"Comparison on {dataset.name}", protocol=protocol)
     except Exception as error:
         folder.set_state("failed", f"{type(error).__name__}: {error}")
         raise
@@ -86,6 +91,7 @@ def _recorded(request: CompareRequest) -> dict[str, Any]:
         "ratios": list(request.ratios),
         "seeds": list(request.seeds),
         "train_models": [plain(model) for model in request.train_models],
+        **evaluation_settings(request.evaluation),
     }
     return {**_fixed(request), **extended}
 
@@ -117,19 +123,20 @@ def _place(request: CompareRequest) -> Path:
 
 def _write(
     folder: Path,
-    request: CompareRequest,
-    dataset: Dataset,
     comparison: Comparison,
     runs: list[Run],
     reporter: Reporter,
+    *,
+    title: str,
+    protocol: Sequence[str],
 ) -> None:
     summaries = summarise(runs, comparison.overlaps())
     write_text(folder / "runs.csv", runs_csv(runs))
     write_text(folder / "summary.csv", summary_csv(summaries))
     text = summary_markdown(
         summaries,
-        title=f"Comparison on {dataset.name}",
-        protocol=_protocol(request, dataset, comparison),
+        title=title,
+        protocol=protocol,
         missing=[str(failure) for failure in comparison.failures],
     )
     write_text(folder / "summary.md", text)
@@ -140,7 +147,9 @@ def _write(
         reporter.note(line)
 
 
-def _protocol(request: CompareRequest, dataset: Dataset, comparison: Comparison) -> list[str]:
+def _protocol(
+    request: CompareRequest, dataset: Dataset, comparison: Comparison, further: Sequence[FurtherDataset]
+) -> list[str]:
     training, variation = request.settings.training, request.settings.variation
     changes = {name: getattr(variation, name) for name in ("label_noise", "long_tail", "corruption")}
     plain_values = {"label_noise": 0.0, "long_tail": 1.0, "corruption": 0.0}
@@ -167,6 +176,23 @@ def _protocol(request: CompareRequest, dataset: Dataset, comparison: Comparison)
         f"Seeds: {seeds}. A seed drives the selection and the training through separate random streams, and a random "
         "choice is drawn anew for each seed.",
         "Accuracy is the mean of the looks at the end of a training and 2.5 and 5 % of it before, never the best look.",
+        *_further_protocol(further),
         "Intervals are 95 % t-intervals of the differences paired by seed. They are not corrected for the number of "
         "comparisons" + (", and one seed gives none." if len(request.seeds) == 1 else "."),
     ]
+
+
+def _further_protocol(further: Sequence[FurtherDataset]) -> list[str]:
+    lines: list[str] = []
+    if any(corruptions_of(one.name) for one in further):
+        lines.append(
+            "Corruptions are made from the test split, the same for every model. Without @severity, the accuracy is "
+            "the mean over the severities 1 to 5; that of corruptions is the mean over all kinds."
+        )
+    for one in further:
+        for part in () if corruptions_of(one.name) else one.parts:
+            classes = "all" if part.among is None else f"{int(part.among.sum())}"
+            lines.append(f"{one.name}: {len(part.split)} images, guessed among {classes} classes.")
+    if lines:
+        lines.insert(0, "Out of distribution, the model at the end of its training is measured, by its first guess.")
+    return lines

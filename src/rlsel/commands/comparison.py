@@ -15,12 +15,11 @@ from rlsel.commands.comparison_jobs import (
     SelectJob,
     TrainJob,
     all_positions,
-    training_settings,
 )
 from rlsel.commands.folders import RunFolder, cell_name
 from rlsel.commands.requests import CompareRequest, RunSettings, SelectRequest
 from rlsel.commands.select import Cell, plan
-from rlsel.commands.settings import settings_hash
+from rlsel.commands.settings import settings_hash, training_settings
 from rlsel.coreset import INDICES_FILE, RECORD_FILE, indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.evaluation.comparison import FULL, RANDOM, Run
@@ -147,7 +146,7 @@ class Comparison:
         jobs = []
         for model in self._models:
             settings = self._training_on(chosen, model)
-            digest = settings_hash(training_settings(settings, chosen.sha256))
+            digest = settings_hash(training_settings(settings, chosen.sha256, self._request.evaluation))
             self._digests[model.name, chosen.selector, chosen.ratio, chosen.seed] = digest
             if digest not in self._trainings:
                 parent = self._folder / "cells" / "train" / model.name / chosen.selector
@@ -243,6 +242,7 @@ class Comparison:
     def _run(self, key: tuple[str, str, float, int]) -> Run:
         chosen = self._chosen[key[1:]]
         result = _read_result(self._trainings[self._digests[key]])
+        names = self._request.evaluation.measured
         return Run(
             selector=chosen.selector,
             ratio=chosen.ratio,
@@ -260,6 +260,7 @@ class Comparison:
             mislabelled_kept=result.number_or_none("mislabelled_kept"),
             corrupted_kept=result.number_or_none("corrupted_kept"),
             thresholded=chosen.thresholded,
+            ood={name: result.part("ood").part(name).number("top1") for name in names},
         )
 
     def overlaps(self) -> dict[tuple[str, float], float | None]:

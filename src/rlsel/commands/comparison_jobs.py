@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlsel.commands.coresets import peak_memory
-from rlsel.commands.datasets import read_dataset
+from rlsel.commands.datasets import read_dataset, read_further_datasets
 from rlsel.commands.folders import RunFolder, begun
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import RunSettings
 from rlsel.commands.select import Cell, make
-from rlsel.commands.settings import run_settings
+from rlsel.commands.settings import training_settings
 from rlsel.data.dataset import Dataset
 from rlsel.errors import RlselError
+from rlsel.evaluation.robustness import FurtherDataset
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import read_array, write_json
 from rlsel.selectors.base import SelectionTask
@@ -103,16 +105,18 @@ class JobEnd:
 
 @dataclass(frozen=True, kw_only=True)
 class JobWorker:
-    """Does jobs; reads their data set once.
+    """Does jobs; reads their data sets once.
 
     Attributes:
         settings: Names the data set.
+        evaluation: What the trained models are measured on besides its test split.
         device: The hardware of each job.
         resume: Whether interrupted jobs are taken up again.
         reporter: Told what goes on.
     """
 
     settings: RunSettings
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     device: DeviceSettings
     resume: bool
     reporter: Reporter = field(default_factory=SilentReporter)
@@ -121,6 +125,11 @@ class JobWorker:
     def dataset(self) -> Dataset:
         """The data set; the first use raises `DataError` if it is missing, damaged or unfit."""
         return read_dataset(self.settings)
+
+    @cached_property
+    def further(self) -> tuple[FurtherDataset, ...]:
+        """What the models are measured on besides the test split; the first use raises as that of `dataset` does."""
+        return read_further_datasets(self.evaluation, self.settings, self.dataset)
 
     def __call__(self, job: SelectJob | TrainJob) -> JobEnd:
         """Does a job, whatever it raises."""
@@ -164,7 +173,7 @@ class JobWorker:
             checkpoint.unlink(missing_ok=True)
         with (
             self.device.computing() as fabric,
-            begun([job.folder], "train-on-subset", [_recorded(job)]),
+            begun([job.folder], "train-on-subset", [self._recorded(job)]),
         ):
             metrics = MetricsFile(job.folder.path / "metrics.jsonl")
             result, _ = train_on(
@@ -175,6 +184,7 @@ class JobWorker:
                 fabric=fabric,
                 seed=job.settings.seed,
                 reporter=self.reporter,
+                further=self.further,
                 on_epoch=lambda record: metrics.append(record.training),
                 checkpointing=Checkpointing(path=checkpoint),
             )
@@ -187,15 +197,9 @@ class JobWorker:
             job.folder.set_state("complete")
             checkpoint.unlink(missing_ok=True)
 
-
-def _recorded(job: TrainJob) -> dict[str, object]:
-    source = "full" if job.indices is None else str(job.indices.parent)
-    return {**training_settings(job.settings, job.sha256), "coreset": source}
-
-
-def training_settings(settings: RunSettings, sha256: str) -> dict[str, object]:
-    """Returns all that decides a training on the positions with this SHA-256."""
-    return {**run_settings(settings), "indices_sha256": sha256}
+    def _recorded(self, job: TrainJob) -> dict[str, object]:
+        source = "full" if job.indices is None else str(job.indices.parent)
+        return {**training_settings(job.settings, job.sha256, self.evaluation), "coreset": source}
 
 
 def cell_title(cell: Cell, seed: int) -> str:

@@ -1,4 +1,4 @@
-"""Reading the data set that a request names."""
+"""Reading the data sets that a request names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rlsel.commands.requests import RunSettings
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import apply_variation
 from rlsel.errors import DataError
+from rlsel.evaluation.robustness import FurtherDataset, read_further
+from rlsel.evaluation.settings import EvaluationSettings
 
 
 def read_dataset(settings: RunSettings) -> Dataset:
@@ -21,6 +23,22 @@ def read_dataset(settings: RunSettings) -> Dataset:
         DataError: if it is missing, damaged or unfit.
     """
     return apply_variation(settings.dataset.load(), settings.variation)
+
+
+def read_further_datasets(
+    evaluation: EvaluationSettings, settings: RunSettings, dataset: Dataset
+) -> tuple[FurtherDataset, ...]:
+    """Finds what a model is measured on besides the test split.
+
+    Args:
+        evaluation: What was asked for.
+        settings: Hold the data set's own seed.
+        dataset: As `read_dataset` gives it.
+
+    Raises:
+        DataError: if something is missing, damaged or unfit.
+    """
+    return read_further(evaluation, dataset, seed=settings.variation.variation_seed)
 
 
 def read_features(path: Path | None, size: int) -> Tensor | None:

@@ -12,6 +12,7 @@ from rlsel.cover.settings import CoverSettings
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec
 from rlsel.policy.a2c import A2C
@@ -139,11 +140,13 @@ class TrainOnSubsetRequest:
     Attributes:
         coreset: A run folder, an `indices.npy`, or None for the full training split.
         settings: Data, model and training.
+        evaluation: What the model is measured on besides the test split.
         options: Where and on what.
     """
 
     coreset: Path | None
     settings: RunSettings
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     options: RunOptions = field(default_factory=RunOptions)
 
 
@@ -159,6 +162,7 @@ class CompareRequest:
         budget: `steps`: every training takes the steps of the full one. `epochs`: it makes as many passes over its
             samples, so that a smaller ratio takes fewer steps.
         train_models: What is trained on the coresets; none for the model that selects.
+        evaluation: What each of them is measured on besides the test split.
         policy: What the selectors that have a policy were built with, for the record; see also the next two.
         reward: See `policy`.
         cover: See `policy`.
@@ -172,6 +176,7 @@ class CompareRequest:
     seeds: tuple[int, ...] = (0, 1, 2)
     budget: Literal["steps", "epochs"] = "steps"
     train_models: tuple[ModelSpec, ...] = ()
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     policy: PolicySpec = field(default_factory=A2C)
     reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsel.commands.requests import RunSettings
+from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.base import Selector
@@ -47,6 +48,28 @@ def run_settings(settings: RunSettings) -> dict[str, Any]:
         "training": _without_target(training),
         "seed": settings.seed,
     }
+
+
+def training_settings(settings: RunSettings, sha256: str, evaluation: EvaluationSettings) -> dict[str, Any]:
+    """Returns all that decides the result of a training.
+
+    What it is measured on stands there only where there is something, in any order: a longer list is another result,
+    and none is the result that it has always been.
+
+    Args:
+        settings: Data, model, training and seed.
+        sha256: Of the `indices.npy` of what is trained on.
+        evaluation: What the model is measured on besides the test split.
+    """
+    return {**run_settings(settings), "indices_sha256": sha256, **evaluation_settings(evaluation)}
+
+
+def evaluation_settings(evaluation: EvaluationSettings) -> dict[str, Any]:
+    """Returns the node `evaluation`, where something is measured; the root only where something is read from it."""
+    if not evaluation.datasets:
+        return {}
+    root = plain(evaluation.root) if evaluation.needs_root else None
+    return {"evaluation": {"datasets": sorted(evaluation.datasets), "root": root}}
 
 
 def selection_settings(

@@ -1,4 +1,4 @@
-"""`rlsel train-on-subset`: any model, trained on a coreset and measured on the test split."""
+"""`rlsel train-on-subset`: any model, trained on a coreset and measured on the test split and on further data sets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rlsel.commands.datasets import read_dataset
+from rlsel.commands.datasets import read_dataset, read_further_datasets
 from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_writable
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import TrainOnSubsetRequest
-from rlsel.commands.settings import are_defaults, run_settings, settings_hash
+from rlsel.commands.settings import are_defaults, settings_hash, training_settings
 from rlsel.coreset import Coreset, indices_sha256, load_indices, require_within
 from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
@@ -56,11 +56,12 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
     dataset = read_dataset(request.settings)
     subset = _subset(given, dataset)
     ratio = len(subset.indices) / len(dataset.train)
-    settings = {**run_settings(request.settings), "indices_sha256": indices_sha256(subset.indices)}
+    settings = training_settings(request.settings, indices_sha256(subset.indices), request.evaluation)
     digest = settings_hash(settings)
     folder = RunFolder(path=_place(request, subset, ratio, digest).absolute(), digest=digest)
     if request.options.resume == "auto" and folder.complete:
         return folder.path
+    further = read_further_datasets(request.evaluation, request.settings, dataset)
     check_writable(folder.path)
     checkpoint = folder.path / f".training-{digest}.ckpt"
     if request.options.resume == "never":
@@ -80,6 +81,7 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
             fabric=fabric,
             seed=request.settings.seed,
             reporter=reporter,
+            further=further,
             on_epoch=lambda record: metrics.append(record.training),
             checkpointing=Checkpointing(path=checkpoint),
         )
@@ -109,7 +111,9 @@ def _place(request: TrainOnSubsetRequest, subset: _Subset, ratio: float, digest:
     source = request.settings
     requested = ratio if subset.coreset is None else subset.coreset.provenance.ratio.requested
     plain = subset.coreset is None and subset.title == "full"
-    plain = plain and are_defaults([source.dataset, source.variation, source.model, source.training])
+    plain = plain and are_defaults(
+        [source.dataset, source.variation, source.model, source.training, request.evaluation]
+    )
     name = cell_name(requested, source.seed, None if plain else digest)
     if request.options.run_dir is not None:
         return request.options.run_dir / subset.title / name

@@ -27,8 +27,13 @@ def one_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def existing_folder(root: Path, dataset: str) -> Path:
+def existing_folder(root: Path, dataset: str, *, setting: str = "dataset.root") -> Path:
     """Returns the absolute folder that a user named.
+
+    Args:
+        root: The folder, as given.
+        dataset: Name of the data set, for messages.
+        setting: Where it was given, for messages.
 
     Raises:
         DataError: if there is no such folder.
@@ -36,7 +41,7 @@ def existing_folder(root: Path, dataset: str) -> Path:
     folder = Path(root).expanduser().absolute()
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(f"{dataset}: dataset.root must be an existing folder, got {str(root)!r}, which {what}")
+        raise DataError(f"{dataset}: {setting} must be an existing folder, got {str(root)!r}, which {what}")
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rlsel.evaluation.statistics import Estimate, PairedDifference, estimate, paired_difference, ranks
 
@@ -34,6 +34,7 @@ class Run:
         mislabelled_kept: Share of the mislabelled samples that is kept; None without label noise.
         corrupted_kept: Share of the corrupted samples that is kept; None without corruption.
         thresholded: Share of the keep probabilities above one half; None for what is no policy.
+        ood: Top-1 of the model at the end, by further data set.
     """
 
     selector: str
@@ -52,6 +53,22 @@ class Run:
     mislabelled_kept: float | None
     corrupted_kept: float | None
     thresholded: float | None
+    ood: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherSummary:
+    """The runs of one model, selector and ratio on a further data set, over the seeds.
+
+    Attributes:
+        accuracy: Over the seeds.
+        to_random: Accuracy minus that of `random` at the same ratio; None for `random` and `full`.
+        to_full: Accuracy minus that of `full`; None for `full`.
+    """
+
+    accuracy: Estimate
+    to_random: PairedDifference | None
+    to_full: PairedDifference | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +92,7 @@ class Summary:
         train_seconds: Mean.
         mislabelled_kept: Mean; None without label noise.
         corrupted_kept: Mean; None without corruption.
+        ood: By further data set.
     """
 
     model: str
@@ -93,6 +111,7 @@ class Summary:
     train_seconds: float
     mislabelled_kept: float | None
     corrupted_kept: float | None
+    ood: Mapping[str, FurtherSummary] = field(default_factory=dict)
 
 
 def summarise(runs: Sequence[Run], overlaps: Mapping[tuple[str, float], float | None]) -> list[Summary]:
@@ -156,6 +175,16 @@ def _summary(
         train_seconds=statistics.fmean(run.train_seconds for run in runs),
         mislabelled_kept=_mean(run.mislabelled_kept for run in runs),
         corrupted_kept=_mean(run.corrupted_kept for run in runs),
+        ood={name: _further(name, runs, random=random, full=full) for name in runs[0].ood},
+    )
+
+
+def _further(name: str, runs: Sequence[Run], *, random: Sequence[Run], full: Sequence[Run]) -> FurtherSummary:
+    own, of_random, of_full = ({run.seed: run.ood[name] for run in some} for some in (runs, random, full))
+    return FurtherSummary(
+        accuracy=estimate(list(own.values())),
+        to_random=paired_difference(own, of_random),
+        to_full=paired_difference(own, of_full),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rlsel.coreset import indices_sha256
 from rlsel.data.dataset import Dataset
+from rlsel.evaluation.robustness import FurtherAccuracy, FurtherDataset, measure
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.training.evaluation import Accuracy, accuracy, clean_pass
 from rlsel.training.loop import Checkpointing, EpochRecord, Training, build_model
@@ -42,6 +43,7 @@ class SubsetResult:
         model: The architecture's name.
         seed: The run's seed.
         indices_sha256: Of the file `indices.npy`, as in `coreset.json`.
+        ood: Of the model at the end, by further data set; empty where none was asked for.
     """
 
     top1_last: float
@@ -56,6 +58,7 @@ class SubsetResult:
     model: str
     seed: int
     indices_sha256: str
+    ood: Mapping[str, FurtherAccuracy] = field(default_factory=dict)
 
 
 def tail_steps(total: int) -> tuple[int, ...]:
@@ -97,6 +100,7 @@ def train_on(
     fabric: Fabric,
     seed: int,
     reporter: Reporter,
+    further: Sequence[FurtherDataset] = (),
     on_epoch: Callable[[EpochRecord], None] | None = None,
     checkpointing: Checkpointing | None = None,
 ) -> tuple[SubsetResult, TargetModel]:
@@ -112,6 +116,7 @@ def train_on(
         fabric: The device and the precision.
         seed: The run's seed.
         reporter: Told the progress.
+        further: What the model is measured on at the end, besides the test split.
         on_epoch: Receives each epoch's measurements.
         checkpointing: Where an interrupted training is taken up again.
 
@@ -152,6 +157,7 @@ def train_on(
             model=model.name,
             seed=seed,
             indices_sha256=indices_sha256(indices),
+            ood=measure(trained, dataset, further, fabric=fabric),
         ),
         trained,
     )

@@ -5,31 +5,51 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 
 from rlsel.budget import format_ratio
-from rlsel.evaluation.comparison import Run, Summary
+from rlsel.evaluation.comparison import FurtherSummary, Run, Summary
 from rlsel.evaluation.statistics import Estimate, PairedDifference
 
 Cell = str | int | float | None
 
 
 def runs_csv(runs: Iterable[Run]) -> str:
-    """Returns a line for each run, with full precision; what a run does not have is empty."""
-    return _csv([field.name for field in fields(Run)], (astuple(run) for run in runs))
+    """Returns a line for each run, with full precision; what a run does not have is empty.
+
+    Behind the fields of a run stands a column `ood_<name>` for each further data set.
+    """
+    runs = list(runs)
+    own = [field.name for field in fields(Run) if field.name != "ood"]
+    further = list(dict.fromkeys(name for run in runs for name in run.ood))
+    rows = ([*(getattr(run, name) for name in own), *(run.ood.get(name) for name in further)] for run in runs)
+    return _csv([*own, *(f"ood_{name}" for name in further)], rows)
 
 
 def summary_csv(summaries: Iterable[Summary]) -> str:
-    """Returns a line for each summary, with full precision; `_low` and `_high` are the ends of a 95 % interval."""
+    """Returns a line for each summary, with full precision; `_low` and `_high` are the ends of a 95 % interval.
+
+    Behind the other columns stand those of each further data set, which begin with `ood_<name>`.
+    """
+    summaries = list(summaries)
     names = (
         "model,selector,ratio,n,accuracy,accuracy_se,to_random,to_random_low,to_random_high,to_random_n,to_full,"
         "to_full_low,to_full_high,to_full_n,rank,overlap,cost_share,select_seconds,train_seconds,top5,top5_se,"
         "worst_class_accuracy,worst_class_accuracy_se,best_accuracy,mislabelled_kept,corrupted_kept"
     )
-    return _csv(names.split(","), map(_summary_row, summaries))
+    further = list(dict.fromkeys(name for row in summaries for name in row.ood))
+    of_further = [f"ood_{name}{end}" for name in further for end in _FURTHER_ENDS]
+    return _csv([*names.split(","), *of_further], (_summary_row(row, further) for row in summaries))
 
 
-def _summary_row(row: Summary) -> tuple[Cell, ...]:
+_FURTHER_ENDS = (
+    "",
+    "_se",
+    *(f"_to_{other}{end}" for other in ("random", "full") for end in ("", "_low", "_high", "_n")),
+)
+
+
+def _summary_row(row: Summary, further: Sequence[str]) -> tuple[Cell, ...]:
     return (
         row.model,
         row.selector,
@@ -51,7 +71,15 @@ def _summary_row(row: Summary) -> tuple[Cell, ...]:
         row.best_accuracy,
         row.mislabelled_kept,
         row.corrupted_kept,
+        *(cell for name in further for cell in _further_cells(row.ood.get(name))),
     )
+
+
+def _further_cells(further: FurtherSummary | None) -> tuple[Cell, ...]:
+    if further is None:
+        return (None,) * len(_FURTHER_ENDS)
+    interval = (*_interval(further.to_random), *_interval(further.to_full))
+    return (further.accuracy.mean, further.accuracy.standard_error, *interval)
 
 
 def _interval(difference: PairedDifference | None) -> tuple[Cell, ...]:
@@ -117,10 +145,27 @@ def summary_markdown(
         parts += ["## Failed", "These are missing from the tables:", "\n".join(f"- {line}" for line in missing)]
     for model in dict.fromkeys(row.model for row in summaries):
         rows = [row for row in summaries if row.model == model]
-        head, *body = _cells(rows, _used(rows))
-        lines = [head, ["---"] * len(head), *body]
-        parts += [f"## {model}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+        parts += [f"## {model}", _table(_cells(rows, _used(rows)))]
+        if any(row.ood for row in rows):
+            parts += [f"## {model}, out of distribution", _table(_further_lines(rows))]
     return "\n\n".join([*parts, _LEGEND]) + "\n"
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    head, *body = lines
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body])
+
+
+def _further_lines(rows: Sequence[Summary]) -> list[list[str]]:
+    """Returns the table of the further data sets, one after the other, with its head."""
+    lines = [["measured on", "ratio", "selector", "runs", "accuracy", "to random", "to full"]]
+    for name in dict.fromkeys(name for row in rows for name in row.ood):
+        for row in rows:
+            if name in row.ood:
+                one = row.ood[name]
+                own = [name, format_ratio(row.ratio), row.selector, str(one.accuracy.n), _percent(one.accuracy)]
+                lines.append([*own, _difference(one.to_random), _difference(one.to_full)])
+    return lines
 
 
 _LEGEND = (
@@ -128,7 +173,9 @@ _LEGEND = (
     "the accuracy in points, to a random choice of the same ratio and to all of the data, with 95 % intervals. *Rank* "
     "is among the selectors at one ratio. *Overlap* is the share of a selection that is also in that of another seed. "
     "*Cost* is the time of a selection, with the target training that it needs, as a share of one training on all of "
-    "the data. *Kept* is the share of the mislabelled or corrupted samples that is in the selection."
+    "the data. *Kept* is the share of the mislabelled or corrupted samples that is in the selection. *Out of "
+    "distribution* says the same of further data sets: a selection is better there than all of the data, where the "
+    "interval of *to full* lies above zero."
 )
 
 

@@ -62,7 +62,7 @@ class Accuracy:
 def accuracy(logits: Tensor, labels: Tensor) -> Accuracy:
     """Measures the accuracy of (N, C) logits against (N,) labels."""
     classes = logits.shape[1]
-    best = logits.topk(min(5, classes), dim=1).indices == labels[:, None]
+    best = right_guesses(logits, labels[:, None])
     right = best[:, 0].double()
     counts = torch.bincount(labels, minlength=classes).double()
     by_class = torch.bincount(labels, weights=right, minlength=classes) / counts
@@ -71,3 +71,20 @@ def accuracy(logits: Tensor, labels: Tensor) -> Accuracy:
         top5=float(best.any(dim=1).double().mean()),
         by_class=tuple(by_class.tolist()),
     )
+
+
+def right_guesses(logits: Tensor, answers: Tensor, *, among: Tensor | None = None) -> Tensor:
+    """Says which of the first five guesses are right.
+
+    Args:
+        logits: (N, C).
+        answers: (N, L) classes that are right for each sample; -1 stands for none.
+        among: (C,) bool, the classes that may be guessed, the answers among them; None for all.
+
+    Returns:
+        (N, 5) bool, the first guess first; (N, C) where there are fewer classes.
+    """
+    if among is not None:
+        logits = logits.masked_fill(~among, -torch.inf)
+    guesses = logits.topk(min(5, logits.shape[1]), dim=1).indices
+    return (guesses[:, :, None] == answers[:, None, :]).any(dim=2)
