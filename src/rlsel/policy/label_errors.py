@@ -37,7 +37,7 @@ def label_p_values(margin: Tensor, labels: Tensor, other_margin: Tensor, other_l
         other label.
     """
     result = torch.ones(len(margin))
-    for label in labels.unique():
+    for label in range(int(labels.max()) + 1 if len(labels) else 0):
         wrong = other_margin[other_labels == label].sort().values
         if len(wrong):
             own = labels == label

@@ -33,7 +33,8 @@ def random_projection(size: int, generator: torch.Generator) -> Tensor | None:
     """
     if size <= STATE_FEATURES:
         return None
-    return torch.linalg.qr(torch.randn(size, STATE_FEATURES, generator=generator)).Q.contiguous()
+    columns: Tensor = torch.linalg.qr(torch.randn(size, STATE_FEATURES, generator=generator)).Q
+    return columns.contiguous()
 
 
 @dataclass(frozen=True, kw_only=True)
