@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rlsel.checks import refuse
 from rlsel.cli.building import Node, as_node
 from rlsel.cli.composing import compose_option
@@ -12,7 +14,7 @@ _GROUPS = ("selector", "policy", "reward")
 _LEVELS = (*_GROUPS, "cover", "export")
 
 
-def variant_nodes(nodes: Node, overrides: Node) -> dict[str, Node]:
+def variant_nodes(nodes: Node, overrides: Node) -> Mapping[str, Node]:
     """Returns what a selector is built from: the comparison's own settings, changed by the overrides of a row.
 
     As with Hydra, options are chosen before single settings are changed, in whatever order they stand.
