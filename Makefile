@@ -3,9 +3,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PIP_OPTIONS ?=
 BIN := .venv/bin
+ARGS ?=
+ABLATIONS := ablation_redundancy ablation_static ablation_policy ablation_finetune
+EXPERIMENTS := cifar10 cifar100 tiny_imagenet imagenet cross_architecture ood $(ABLATIONS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench clean
+.PHONY: reproduce-cifar10 reproduce-cifar100 reproduce-tiny-imagenet reproduce-imagenet reproduce-cross-architecture
+.PHONY: reproduce-ood reproduce-ablations reproduce-small
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "%-28s %s\n", $$1, $$2}'
@@ -33,6 +38,37 @@ check: .venv/.dev ## lint, types and the import contracts
 
 bench: $(BIN)/rlsel ## time the parts that a run spends its time in
 	@$(BIN)/python scripts/benchmark.py
+
+# each comparison is tried, whatever became of the one before, unless the user stops it
+define compare_each
+failed=0; for name in $(1); do $(BIN)/rlsel compare experiment=$$name $(2) $(ARGS) || failed=$$?; \
+[ $$failed -lt 128 ] || exit $$failed; done
+endef
+
+reproduce-cifar10: $(BIN)/rlsel ## the paper's table: CIFAR-10, ResNet-18 selects, ResNet-50 is trained; ARGS="key=value ..."
+	@$(BIN)/rlsel compare experiment=cifar10 $(ARGS)
+
+reproduce-cifar100: $(BIN)/rlsel ## all methods of the paper on CIFAR-100
+	@$(BIN)/rlsel compare experiment=cifar100 $(ARGS)
+
+reproduce-tiny-imagenet: $(BIN)/rlsel ## all methods of the paper on Tiny-ImageNet
+	@$(BIN)/rlsel compare experiment=tiny_imagenet $(ARGS)
+
+reproduce-imagenet: $(BIN)/rlsel ## all methods of the paper on ImageNet-1k
+	@$(BIN)/rlsel compare experiment=imagenet $(ARGS)
+
+reproduce-cross-architecture: $(BIN)/rlsel ## selections of ResNet-18 for ResNet-50, ViT and Swin
+	@$(BIN)/rlsel compare experiment=cross_architecture $(ARGS)
+
+reproduce-ood: $(BIN)/rlsel ## ImageNet-1k, measured on ImageNet-A, -R and -Hard
+	@$(BIN)/rlsel compare experiment=ood $(ARGS)
+
+reproduce-ablations: $(BIN)/rlsel ## redundancy measures, static selection, learners, fine-tuning
+	@$(call compare_each,$(ABLATIONS)); exit $$failed
+
+reproduce-small: $(BIN)/rlsel ## all of these in small, on Fashion-MNIST and two CPU cores
+	@$(call compare_each,$(EXPERIMENTS:%=%_small),jobs=2); $(BIN)/python scripts/compare_to_paper.py; \
+	echo "tables: outputs/reproduce/*_small/summary.md"; exit $$failed
 
 clean: ## remove what the other targets made, outputs excepted
 	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -16,10 +16,12 @@ from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.vit import ViT
+from rlsel.policy.a2c import A2C
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Paper
 from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.rl_selector import RLSelector
+from rlsel.selectors.static_cover import StaticCover
 from rlsel.training.settings import TrainingSettings
 
 
@@ -69,6 +71,63 @@ def test_each_setting_arrives(rlsel: Callable[..., Any], compare: Any, tmp_path:
         export=ExportSettings(class_balance="proportional"),
         options=RunOptions(run_dir=tmp_path / "c", resume="never", jobs=2),
     )
+
+
+def test_variants_are_rows_with_the_settings_of_a_select(rlsel: Callable[..., Any], compare: Any) -> None:
+    result = rlsel(
+        "compare", "selectors=[random]", "policy.entropy=0.1", "cover.reduction=sum",
+        "export.class_balance=proportional",
+        "variants={ppo:{policy:ppo,policy.clip:0.3},knn:{cover.measure:knn,selector:static_cover},"
+        "top:{export.mode:topk,reward:paper},models:{selector:el2n,selector.num_models:3},gone:null}",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    cover = CoverSettings(reduction="sum")
+    export = ExportSettings(class_balance="proportional")
+    a2c = A2C(entropy=0.1)
+    rows = [(row.name, row.selector, row.export) for row in compare.request.variants]
+    assert rows == [
+        # the options of a row are chosen before its settings are changed, in whatever order they stand
+        ("ppo", RLSelector(policy=PPO(clip=0.3), cover=cover), export),
+        ("knn", StaticCover(cover=CoverSettings(reduction="sum", measure="knn")), export),
+        (
+            "top",
+            RLSelector(policy=a2c, reward=Paper(), cover=cover),
+            ExportSettings(class_balance="proportional", mode="topk"),
+        ),
+        ("models", EL2N(num_models=3), export),
+    ]
+    assert compare.request.variants[0].overrides == ("policy=ppo", "policy.clip=0.3")
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ("{a:{polcy:ppo}}", "variants.a: a key must be one of selector, policy, reward, or a setting of"),
+        ("{a:{cover:knn}}", "variants.a: a key must be one of selector, policy, reward, or a setting of"),
+        ("{a:{dataset.train_size:3}}", "variants.a: a key must be one of selector, policy, reward, or a setting of"),
+        ("{a:{policy:pp}}", "variants.a: policy must be one of a2c, dqn, ppo, got 'pp': did you mean 'ppo'?"),
+        ("{a:{selector:el3n}}", "variants.a: selector must be one of"),
+        ("{a:{cover.measur:knn}}", "variants.a: unknown key 'cover.measur': did you mean 'measure'?"),
+        ("{a:{selector:el2n,selector.models:2}}", "variants.a: unknown key 'selector.models'"),
+        ("{a:{cover.measure:3}}", "variants.a: cover.measure must be one of"),
+        ("{a b:{policy:ppo}}", "variants.a b: variants must be named with letters"),
+        ("{rl_selector:{policy:ppo}}", "variants must be named differently from full, random, rl_selector"),
+        ("{a:3}", "variants.a must be a group of settings (variants.a.name=value), got 3"),
+        ("3", "variants must be a group of settings (variants.name=value), got 3"),
+    ],
+)
+def test_a_variant_that_makes_no_sense_is_refused(
+    rlsel: Callable[..., Any], compare: Any, variants: str, message: str
+) -> None:
+    result = rlsel("compare", f"variants={variants}")
+    assert result.code == 2
+    assert result.err.startswith(f"error: {message}"), result.err
+    assert compare.requests == []
+
+
+def test_what_only_a_variant_uses_has_an_effect(rlsel: Callable[..., Any], compare: Any) -> None:
+    result = rlsel("compare", "selectors=[el2n]", "variants={a:{}}", "policy.entropy=0.1")
+    assert (result.code, result.err) == (0, "")
 
 
 def test_single_values_are_lists_of_one(rlsel: Callable[..., Any], compare: Any) -> None:

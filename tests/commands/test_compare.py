@@ -10,12 +10,20 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from rlsel.commands.compare import compare
 from rlsel.commands.comparison import Comparison
 from rlsel.commands.datasets import read_dataset
 from rlsel.commands.outcomes import PartlyFailedError
-from rlsel.commands.requests import CompareRequest, RunOptions, RunSettings, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.requests import (
+    CompareRequest,
+    Row,
+    RunOptions,
+    RunSettings,
+    SelectRequest,
+    TrainOnSubsetRequest,
+)
 from rlsel.commands.select import select
 from rlsel.commands.train_on_subset import train_on_subset
 from rlsel.data.digits import Digits
@@ -25,9 +33,11 @@ from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.vit import ViT
+from rlsel.policy.ppo import PPO
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
 from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.random import Random
+from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.observation import BatchObservation, EpochEnd
 from rlsel.training.reporting import SilentReporter
 from rlsel.training.settings import TrainingSettings
@@ -109,6 +119,65 @@ def test_a_coreset_is_that_of_select_alone_byte_for_byte(done: Path, tmp_path: P
     (cell,) = (done / "cells" / "select" / "el2n").glob(f"ratio-0.50_seed-{seed}_*")
     for name in ("indices.npy", "scores.npy"):
         assert (cell / name).read_bytes() == (alone / name).read_bytes()
+
+
+VARIANTS = (
+    Row(name="two-models", selector=EL2N(num_models=2), overrides=("selector=el2n", "selector.num_models=2")),
+    Row(name="balanced", selector=EL2N(), export=ExportSettings(class_balance="proportional")),
+    Row(name="ppo", selector=RLSelector(policy=PPO(), settle_passes=1)),
+    Row(name="a2c", selector=RLSelector(settle_passes=1)),
+)
+VARIED = replace(REQUEST, seeds=(1,), variants=VARIANTS)
+
+
+@pytest.fixture(scope="module")
+def varied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compare(at(tmp_path_factory.mktemp("varied") / "c", VARIED), SilentReporter())
+
+
+def test_variants_are_rows_of_their_own(varied: Path) -> None:
+    names = ["full", "random", "el2n", *(row.name for row in VARIANTS)]
+    assert [selector for selector, _, _ in keys(varied)] == names
+    text = (varied / "summary.md").read_text()
+    assert "- `two-models` is selector=el2n selector.num_models=2.\n" in text
+    assert "- `a2c` is rl_selector.\n" in text
+    recorded = yaml.safe_load((varied / "config.yaml").read_text())["variants"]
+    assert recorded["two-models"]["selector"]["num_models"] == 2
+    assert recorded["balanced"]["export"]["class_balance"] == "proportional"
+    sets = {(path / "indices.npy").read_bytes() for path in (varied / "cells" / "select").glob("*/*")}
+    assert len(sets) == len(names) - 1, "each chooses its own samples"
+
+
+@pytest.mark.parametrize("row", VARIANTS, ids=lambda row: row.name)
+def test_a_variant_is_what_select_makes_with_its_settings_byte_for_byte(varied: Path, tmp_path: Path, row: Row) -> None:
+    alone = select(
+        SelectRequest(
+            settings=replace(SETTINGS, seed=1),
+            selectors=(row.selector,),
+            ratios=(0.5,),
+            export=row.export,
+            options=RunOptions(run_dir=tmp_path / "alone"),
+        ),
+        SilentReporter(),
+    )
+    (cell,) = (varied / "cells" / "select" / row.name).iterdir()
+    for name in ("indices.npy", "scores.npy", "config.yaml"):
+        assert (cell / name).read_bytes() == (alone / name).read_bytes()
+
+
+def test_variants_extend_a_comparison(varied: Path, reporter: Any) -> None:
+    before = written(varied)
+    more = (*VARIANTS, Row(name="more", selector=EL2N(epoch=2)))
+    compare(at(varied, replace(VARIED, variants=more)), reporter)
+    assert before.items() <= written(varied).items()
+    assert reporter.notes[0] == "7/8 trainings are there already"
+    assert len(keys(varied)) == 8
+    compare(at(varied, VARIED), SilentReporter())
+    assert len(keys(varied)) == 7
+
+
+def test_the_settings_of_a_comparison_without_variants_are_those_of_before(done: Path) -> None:
+    assert "variants" not in yaml.safe_load((done / "config.yaml").read_text())
 
 
 def test_a_training_is_that_of_train_on_subset(done: Path, tmp_path: Path) -> None:
@@ -410,6 +479,15 @@ def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: 
         ({"selectors": ()}, "selectors must be a list of at least one"),
         ({"selectors": (EL2N(), EL2N(num_models=2))}, "selectors must name each once, got el2n twice"),
         ({"train_models": (SmallCNN(), SmallCNN(width=4))}, "train_models must name each once, got small_cnn twice"),
+        ({"variants": (VARIANTS[0], VARIANTS[0])}, "variants must name each once, got two-models twice"),
+        (
+            {"variants": (Row(name="el2n", selector=EL2N()),)},
+            "variants must be named differently from el2n, full, random, got 'el2n'",
+        ),
+        (
+            {"variants": (Row(name="random", selector=EL2N()),)},
+            "variants must be named differently from el2n, full, random, got 'random'",
+        ),
         ({"budget": "time"}, "budget must be one of epochs, steps, got 'time'"),
         (
             {"budget": "epochs", "settings": replace(SETTINGS, training=TrainingSettings(steps=3))},
@@ -424,6 +502,12 @@ def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: 
 def test_a_request_that_makes_no_sense_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         replace(REQUEST, **change)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", ".hidden", "two words"])
+def test_a_row_has_a_name_that_a_folder_can_have(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"variants must be named with letters, digits and _ \. \+ -, got"):
+        Row(name=name, selector=EL2N())
 
 
 @pytest.mark.parametrize(

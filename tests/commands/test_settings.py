@@ -88,7 +88,13 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "clip_gradient": 0.7,
         "gamma": 0.7,
     },
-    CoverSettings: {"distance": "cosine", "reduction": "sum", "refresh_every": 7},
+    CoverSettings: {
+        "distance": "cosine",
+        "reduction": "sum",
+        "refresh_every": 7,
+        "measure": "knn",
+        "neighbours": 7,
+    },
     ExportSettings: {"mode": "stratified", "temperature": 7.0, "class_balance": "proportional", "trim_hardest": 0.07},
 }
 """Another value for every field that decides a coreset."""
@@ -214,6 +220,13 @@ def test_defaults_to_any_depth() -> None:
     assert not are_defaults([Part(), Part(number=2)])
     assert not are_defaults([Part(inner=ExportSettings(mode="topk"))])
     assert not are_defaults([TorchvisionModel(name="resnet18")]), "a field without a default has none"
+
+
+def test_a_field_that_was_added_later_is_recorded_only_where_it_is_not_the_default() -> None:
+    # so that the hash of older results stays theirs
+    older = {"_target_": "rlsel.cover.settings.CoverSettings", "distance": "cosine", "reduction": "mean"}
+    assert plain(CoverSettings(distance="cosine")) == older | {"refresh_every": 1}
+    assert plain(CoverSettings(distance="cosine", measure="knn")) == older | {"refresh_every": 1, "measure": "knn"}
 
 
 def test_plain_values_are_json() -> None:

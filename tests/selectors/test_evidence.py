@@ -54,6 +54,16 @@ def test_behaviour_by_hand() -> None:
     assert found.margin.tolist() == pytest.approx([-0.2, -0.3, -0.4])
 
 
+def test_another_measure_takes_the_place_of_the_cover() -> None:
+    made, _, _ = collector(CoverSettings(measure="prototype"))
+    slow = torch.zeros(60)
+    for label in range(3):
+        own = FEATURES[label == LABELS]
+        slow[label == LABELS] = (own - own.mean(dim=0)).norm(dim=1)
+    # float32 sums in another order
+    torch.testing.assert_close(made.measured(FEATURES, None).coverage, slow, rtol=1e-5, atol=1e-6)
+
+
 def test_the_mean_cover_is_the_running_mean(film: Film) -> None:
     made, observers, recording = collector(CoverSettings(refresh_every=1))
     slow = []

@@ -27,6 +27,16 @@ def test_points_on_a_line(feature_task: FeatureTask) -> None:
     assert summed.score(task, Observed()).values.tolist() == [5, 2, 4, 2, 7]
 
 
+def test_other_measures_on_a_line(feature_task: FeatureTask) -> None:
+    # class 0 at 0, 1 and 5, whose mean is 2: the nearest others are at 1, 1 and 4; class 1 at 10 and 12
+    features = torch.tensor([[0.0], [10.0], [1.0], [12.0], [5.0]])
+    task = feature_task(torch.tensor([0, 1, 0, 1, 0]), features=features)
+    nearest, prototype = CoverSettings(measure="knn", neighbours=1), CoverSettings(measure="prototype")
+    assert StaticCover(cover=nearest).score(task, Observed()).values.tolist() == [1, 2, 1, 2, 4]
+    assert StaticCover(cover=prototype).score(task, Observed()).values.tolist() == [2, 1, 1, 1, 3]
+    assert StaticCoverLow(cover=prototype).score(task, Observed()).values.tolist() == [-2, -1, -1, -1, -3]
+
+
 def test_the_lonely_are_kept_and_the_covered_dropped(feature_task: FeatureTask) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(50, 4, generator=generator)

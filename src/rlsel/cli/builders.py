@@ -22,7 +22,7 @@ from rlsel.errors import ConfigurationError, CoresetError
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
-    from rlsel.commands.requests import DatasetSource, RunOptions, RunSettings
+    from rlsel.commands.requests import DatasetSource, Row, RunOptions, RunSettings
     from rlsel.data.variation import Variation
     from rlsel.evaluation.settings import EvaluationSettings
     from rlsel.models.target import ModelSpec
@@ -122,10 +122,12 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
     settings = _settings({**nodes, "seed": 0})
     parts = _parts(nodes)
     selectors = _named_selectors(composed, nodes["selectors"], parts)
-    _note_unused_parts(composed, selectors, reporter)
+    variants = _variants(composed)
+    _note_unused_parts(composed, [*selectors, *(row.selector for row in variants)], reporter)
     request = CompareRequest(
         settings=settings,
         selectors=selectors,
+        variants=variants,
         ratios=parse_ratios(nodes["ratios"], "ratios"),
         seeds=convert(seeds if isinstance(seeds, Sequence) else [seeds], tuple[int, ...], "seeds"),
         budget=nodes["budget"],
@@ -138,6 +140,31 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
         options=_options(composed),
     )
     return run(request, reporter)
+
+
+def _variants(composed: Composed) -> tuple[Row, ...]:
+    """Builds the rows whose settings differ from those of the others."""
+    from rlsel.cli.variants import variant_nodes
+    from rlsel.commands.requests import Row
+    from rlsel.export import ExportSettings
+
+    rows = []
+    for name, overrides in as_node(composed.nodes["variants"] or {}, "variants").items():
+        if overrides is None:
+            continue  # left out, where an experiment has it
+        given = as_node(overrides, f"variants.{name}")
+        try:
+            nodes = variant_nodes(composed.nodes, given)
+            row = Row(
+                name=str(name),
+                selector=_selector(as_node(nodes["selector"], "selector"), _parts(nodes)),
+                export=build(ExportSettings, as_node(nodes["export"], "export"), "export"),
+                overrides=tuple(f"{key}={value}" for key, value in given.items()),
+            )
+        except ConfigurationError as error:
+            raise ConfigurationError(f"variants.{name}: {error}") from error
+        rows.append(row)
+    return tuple(rows)
 
 
 def _train_models(given: Plain, selecting: ModelSpec) -> tuple[ModelSpec, ...]:

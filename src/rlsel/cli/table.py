@@ -79,7 +79,7 @@ COMMANDS: Mapping[str, Command] = _table(
         summary="compares selectors at several ratios over several seeds with a random choice and with all of the data",
         example="rlsel compare selectors=[el2n,rl_selector] ratios=[0.3,0.5]",
         keys=_EVERYWHERE
-        | {"dataset", "model", "training", "selectors", "ratios", "seeds", "budget", "train_models"}
+        | {"dataset", "model", "training", "selectors", "variants", "ratios", "seeds", "budget", "train_models"}
         | {"policy", "reward", "cover", "export", "evaluation"},
         run=builders.compare,
     ),

@@ -86,13 +86,17 @@ def _fail(folder: RunFolder, failures: list[Failure]) -> None:
 
 def _recorded(request: CompareRequest) -> dict[str, Any]:
     """Returns all that was asked for, as in `config.yaml`."""
-    extended = {
+    extended: dict[str, Any] = {
         "selectors": [selector.name for selector in request.selectors],
         "ratios": list(request.ratios),
         "seeds": list(request.seeds),
         "train_models": [plain(model) for model in request.train_models],
         **evaluation_settings(request.evaluation),
     }
+    if request.variants:
+        extended["variants"] = {
+            row.name: {"selector": plain(row.selector), "export": plain(row.export)} for row in request.variants
+        }
     return {**_fixed(request), **extended}
 
 
@@ -173,6 +177,7 @@ def _protocol(
         f"Selection with {request.settings.model.name}, one target training a seed for all selectors. Trained on the "
         f"selections: {models}, from scratch.",
         budget,
+        *(f"`{row.name}` is {' '.join(row.overrides) or row.selector.name}." for row in request.variants),
         f"Seeds: {seeds}. A seed drives the selection and the training through separate random streams, and a random "
         "choice is drawn anew for each seed.",
         "Accuracy is the mean of the looks at the end of a training and 2.5 and 5 % of it before, never the best look.",

@@ -37,7 +37,7 @@ class _Chosen:
     """A part of the data that is trained on: a finished selection, or all of the data.
 
     Attributes:
-        selector: Its name.
+        selector: Its name, or that of the row.
         ratio: The keep ratio.
         seed: Of selection and training.
         size: Samples.
@@ -98,15 +98,17 @@ class Comparison:
 
     def _plan(self, seed: int) -> list[Cell]:
         request = self._request
-        return plan(
-            SelectRequest(
+        cells: list[Cell] = []
+        for row in request.rows:
+            wanted = SelectRequest(
                 settings=replace(request.settings, seed=seed),
-                selectors=request.selectors,
+                selectors=(row.selector,),
                 ratios=request.ratios,
-                export=request.export,
+                export=row.export,
                 options=replace(request.options, run_dir=self._folder / "cells" / "select", several=True),
             )
-        )
+            cells += plan(wanted, row=row.name)
+        return cells
 
     def begin(self) -> list[Job]:
         """Takes account of what is done already, and returns the jobs that can be done at once."""
@@ -215,7 +217,7 @@ class Comparison:
 
     @property
     def _total(self) -> int:
-        chosen = len(self._request.seeds) * (1 + len(self._request.selectors) * len(self._request.ratios))
+        chosen = len(self._request.seeds) * (1 + len(self._request.rows) * len(self._request.ratios))
         return chosen * len(self._models)
 
     @property
@@ -230,7 +232,7 @@ class Comparison:
 
     def runs(self) -> list[Run]:
         """Returns the runs that are done: by model, `full` first, then selectors, ratios and seeds as asked for."""
-        order = [(FULL, 1.0), *((s.name, ratio) for s in self._request.selectors for ratio in self._request.ratios)]
+        order = [(FULL, 1.0), *((row.name, ratio) for row in self._request.rows for ratio in self._request.ratios)]
         wanted = [
             (model.name, selector, ratio, seed)
             for model in self._models
@@ -278,7 +280,7 @@ def _read(cell: Cell, seed: int) -> _Chosen:
     """Reads what a finished selection says of itself."""
     record = JsonObject(json.loads((cell.folder.path / RECORD_FILE).read_text(encoding="utf-8")))
     return _Chosen(
-        selector=cell.selector.name,
+        selector=cell.name,
         ratio=cell.ratio,
         seed=seed,
         size=record.integer("num_selected"),

@@ -49,7 +49,7 @@ class SelectJob:
     @property
     def title(self) -> str:
         """What is done, in a few words."""
-        names = dict.fromkeys(cell.selector.name for cell in self.cells)
+        names = dict.fromkeys(cell.name for cell in self.cells)
         return f"selection by {', '.join(names)} with seed {self.settings.seed}"
 
 
@@ -204,7 +204,7 @@ class JobWorker:
 
 def cell_title(cell: Cell, seed: int) -> str:
     """Returns what a selection is called in a message."""
-    return f"selection by {cell.selector.name} at ratio {cell.ratio:g} with seed {seed}"
+    return f"selection by {cell.name} at ratio {cell.ratio:g} with seed {seed}"
 
 
 def all_positions(dataset: Dataset) -> NDArray[np.int64]:

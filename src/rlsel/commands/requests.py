@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,12 +152,34 @@ class TrainOnSubsetRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Row:
+    """A method with settings of its own, under a name of its own in a comparison.
+
+    Attributes:
+        name: In tables and folders.
+        selector: The method.
+        export: How its scores become sets, over the selector's own default.
+        overrides: How the user wrote its settings, for the report.
+    """
+
+    name: str
+    selector: Selector
+    export: ExportSettings = field(default_factory=ExportSettings)
+    overrides: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", self.name):
+            raise refuse("variants", "named with letters, digits and _ . + -", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CompareRequest:
     """`rlsel compare`: selectors at ratios over seeds, beside a random choice and all of the data.
 
     Attributes:
         settings: Data, the model that selects, and the training; its seed stands for each of the seeds.
         selectors: The methods, each once; `random` is added where it is missing.
+        variants: Further methods, each with settings and a name of its own.
         ratios: Keep ratios in (0, 1], each once.
         seeds: At least 0, each once; a seed drives selection and training through separate streams.
         budget: `steps`: every training takes the steps of the full one. `epochs`: it makes as many passes over its
@@ -174,6 +197,7 @@ class CompareRequest:
     selectors: tuple[Selector, ...]
     ratios: tuple[float, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
+    variants: tuple[Row, ...] = ()
     budget: Literal["steps", "epochs"] = "steps"
     train_models: tuple[ModelSpec, ...] = ()
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
@@ -185,6 +209,11 @@ class CompareRequest:
 
     def __post_init__(self) -> None:
         _require_each_once("selectors", [selector.name for selector in self.selectors])
+        _require_each_once("variants", [row.name for row in self.variants])
+        taken = {"full", "random", *(selector.name for selector in self.selectors)}
+        for row in self.variants:
+            if row.name in taken:
+                raise refuse("variants", f"named differently from {', '.join(sorted(taken))}", row.name)
         _require_each_once("train_models", [model.name for model in self.train_models])
         _require_each_once("ratios", self.ratios)
         _require_each_once("seeds", self.seeds)
@@ -206,6 +235,12 @@ class CompareRequest:
                 f"training.steps must not be given with budget=epochs, got {training.steps}: give training.epochs, or "
                 "budget=steps"
             )
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All methods as rows, in the order of the tables."""
+        plain = (Row(name=selector.name, selector=selector, export=self.export) for selector in self.selectors)
+        return (*plain, *self.variants)
 
 
 def _require_each_once(name: str, given: Sequence[object]) -> None:

@@ -42,6 +42,7 @@ class Cell:
     """One coreset to make.
 
     Attributes:
+        name: The selector's, or that of a row of a comparison.
         selector: The method, made for the ratio.
         ratio: The keep ratio.
         export: How its scores become a set.
@@ -49,6 +50,7 @@ class Cell:
         folder: Where it goes.
     """
 
+    name: str
     selector: Selector
     ratio: float
     export: ResolvedExport
@@ -93,19 +95,25 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
     return common_parent(paths, request.options.run_dir)
 
 
-def plan(request: SelectRequest) -> list[Cell]:
+def plan(request: SelectRequest, *, row: str | None = None) -> list[Cell]:
     """Returns every cell of a request, whether made already or not.
+
+    Args:
+        request: What is to be selected.
+        row: What a comparison calls the only selector of the request; None for its own name.
 
     Raises:
         ConfigurationError: if an export does not fit its selector.
     """
     several = request.options.several or len(request.selectors) * len(request.ratios) > 1
     return [
-        _cell(request, selector, ratio, several=several) for selector in request.selectors for ratio in request.ratios
+        _cell(request, selector, ratio, row=row or selector.name, several=several)
+        for selector in request.selectors
+        for ratio in request.ratios
     ]
 
 
-def _cell(request: SelectRequest, selector: Selector, ratio: float, *, several: bool) -> Cell:
+def _cell(request: SelectRequest, selector: Selector, ratio: float, *, row: str, several: bool) -> Cell:
     selector = for_ratio(selector, ratio)
     export = resolve(request.export, selector.export)
     refuse_threshold_of_a_score(export, policy=isinstance(selector, RLSelector))
@@ -118,10 +126,11 @@ def _cell(request: SelectRequest, selector: Selector, ratio: float, *, several: 
     name = cell_name(ratio, source.seed, None if plain else digest)
     run_dir = request.options.run_dir
     if run_dir is None:
-        path = OUTPUTS / "select" / source.dataset.name / selector.name / name
+        path = OUTPUTS / "select" / source.dataset.name / row / name
     else:
-        path = run_dir / selector.name / name if several else run_dir
+        path = run_dir / row / name if several else run_dir
     return Cell(
+        name=row,
         selector=selector,
         ratio=ratio,
         export=export,
@@ -196,7 +205,7 @@ def recorded_scores(cell: Cell) -> Coreset | None:
         The coreset with the scores; None where there is none, or where the scores depend on the ratio.
     """
     beside = cell.folder.path.parent
-    if depends_on_ratio(cell.selector) or beside.name != cell.selector.name or not beside.is_dir():
+    if depends_on_ratio(cell.selector) or beside.name != cell.name or not beside.is_dir():
         return None  # a folder that the user named has no runs of ours beside it
     for sibling in sorted(beside.iterdir()):
         if not scored_alike(sibling, cell.settings):

@@ -25,9 +25,16 @@ _HASH_DIGITS = 8
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    """Turns settings into JSON values; a dataclass becomes its fields and, as `_target_`, its class."""
+    """Turns settings into JSON values; a dataclass becomes its fields and, as `_target_`, its class.
+
+    A field that was added later, with `metadata={"recorded": "unless default"}`, is left out at its default: older
+    results keep their hash.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+        for item in dataclasses.fields(value):
+            if item.metadata.get("recorded") == "unless default" and getattr(value, item.name) == item.default:
+                del fields[item.name]
         return {"_target_": f"{type(value).__module__}.{type(value).__qualname__}", **fields}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

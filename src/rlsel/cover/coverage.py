@@ -69,7 +69,7 @@ def coverage(
     result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
     for members in class_members(labels, num_classes):
         members = members.to(features.device)
-        for tile, distances in _distance_tiles(features[members], distance):
+        for tile, distances in distance_tiles(features[members], distance):
             result[members[tile]] = distances.sum(dim=1).float()
         if reduction == "mean" and len(members) > 1:
             result[members] /= len(members) - 1
@@ -99,12 +99,12 @@ def cover_counts(
     result = torch.zeros(len(features), dtype=torch.int64, device=features.device)
     for members in class_members(labels, num_classes):
         members = members.to(features.device)
-        for tile, distances in _distance_tiles(features[members], distance):
+        for tile, distances in distance_tiles(features[members], distance):
             result[members[tile]] = (distances <= epsilon).sum(dim=1)
     return result - 1 if epsilon >= 0 else result
 
 
-def _distance_tiles(features: Tensor, distance: Literal["euclidean", "cosine"]) -> Iterator[tuple[slice, Tensor]]:
+def distance_tiles(features: Tensor, distance: Literal["euclidean", "cosine"]) -> Iterator[tuple[slice, Tensor]]:
     """Yields row slices of the distance matrix of one class, with an exact zero between a sample and itself."""
     if distance == "euclidean" and len(features):
         features = features - features.mean(dim=0)  # the rounding of matrix products grows with the distance from zero

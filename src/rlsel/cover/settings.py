@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from rlsel.checks import one_of, positive_int
@@ -10,20 +10,31 @@ from rlsel.checks import one_of, positive_int
 
 @dataclass(frozen=True, kw_only=True)
 class CoverSettings:
-    """How the coverage E_c of a sample is measured (RL-Selector, section "ε-sample cover").
+    """How the redundancy of a sample is measured: by its coverage E_c (RL-Selector, section "ε-sample cover"), or not.
 
     Attributes:
         distance: `euclidean` as in the paper, or `cosine` (one minus the cosine similarity).
         reduction: `sum` over the samples of the class as in the paper, or `mean` over the others, which ranks alike
-            within a class and compares classes of different sizes.
+            within a class and compares classes of different sizes; of `measure=cover` only.
         refresh_every: Epochs between two measurements while the features move.
+        measure: `cover` for E_c; for the ablation `knn`, the mean distance to the nearest of the class; `prototype`,
+            the distance to the mean of the class; or `density`, minus the logarithm of a kernel density of the class.
+            High is not redundant for each of them.
+        neighbours: How many are the nearest, of `measure=knn`.
     """
 
     distance: Literal["euclidean", "cosine"] = "euclidean"
     reduction: Literal["mean", "sum"] = "mean"
     refresh_every: int = 2
+    # added later: at their defaults they are no part of what is recorded, so that older results keep their hash
+    measure: Literal["cover", "knn", "prototype", "density"] = field(
+        default="cover", metadata={"recorded": "unless default"}
+    )
+    neighbours: int = field(default=10, metadata={"recorded": "unless default"})
 
     def __post_init__(self) -> None:
         one_of("cover.distance", self.distance, ("euclidean", "cosine"))
         one_of("cover.reduction", self.reduction, ("mean", "sum"))
         positive_int("cover.refresh_every", self.refresh_every)
+        one_of("cover.measure", self.measure, ("cover", "knn", "prototype", "density"))
+        positive_int("cover.neighbours", self.neighbours)

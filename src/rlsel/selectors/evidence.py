@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rlsel.cover.coverage import coverage, standardise_within_classes
+from rlsel.cover.coverage import standardise_within_classes
+from rlsel.cover.measures import measure_redundancy
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.label_errors import label_p_values
 from rlsel.policy.rewards import Behaviour, Evidence
@@ -78,13 +79,7 @@ class EvidenceCollector:
     def measured(self, features: Tensor, behaviour: Behaviour | None) -> Evidence:
         """Returns the evidence with one more measurement, on (N, D) features, without keeping it."""
         labels = self._labels.to(features.device)
-        raw = coverage(
-            features,
-            labels,
-            num_classes=self._num_classes,
-            distance=self._cover.distance,
-            reduction=self._cover.reduction,
-        )
+        raw = measure_redundancy(features, labels, self._cover, num_classes=self._num_classes)
         standardised = standardise_within_classes(raw, labels, num_classes=self._num_classes).cpu()
         before = torch.zeros_like(standardised) if self.evidence is None else self.evidence.mean_cover
         mean_cover = before + (standardised - before) / (self._measurements + 1)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from rlsel.cover.coverage import coverage
+from rlsel.cover.measures import measure_redundancy
 from rlsel.cover.settings import CoverSettings
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
@@ -16,13 +16,8 @@ from rlsel.selectors.features import feature_needs, selection_features
 
 def final_coverage(task: SelectionTask, observed: Observed, cover: CoverSettings) -> Tensor:
     """Computes (N,) E_c of the clean features at the end of the target training, or of the user's features."""
-    return coverage(
-        selection_features(task, observed),
-        task.labels,
-        num_classes=task.dataset.num_classes,
-        distance=cover.distance,
-        reduction=cover.reduction,
-    )
+    features = selection_features(task, observed)
+    return measure_redundancy(features, task.labels, cover, num_classes=task.dataset.num_classes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,97 @@
+"""RL-Selector, learned at one ratio and adapted to another (RL-Selector, section "Transfer Fine-Tuning").
+
+The coreset is that of `rlsel finetune-ratio` on a run of `rl_selector` at the first ratio. As a selector of its own it
+stands in a comparison beside the policy that is learned at each ratio from nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import torch
+
+from rlsel.checks import number_between, positive_int
+from rlsel.cover.settings import CoverSettings
+from rlsel.export import ExportSettings
+from rlsel.policy.a2c import A2C
+from rlsel.policy.mdp import PolicySpec
+from rlsel.policy.rewards import Cover, Reward
+from rlsel.selectors.base import Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
+from rlsel.selectors.policy_learner import PolicyLearner
+from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.observation import BatchObservation, EpochEnd
+
+
+class _SourceLearner:
+    """Watches the training with the policy of the first ratio.
+
+    It is no `PolicyLearner` itself: a run of this selector must not store the policy of another ratio as its own.
+    """
+
+    def __init__(self, learner: PolicyLearner) -> None:
+        self.learner = learner
+
+    def on_batch(self, batch: BatchObservation) -> None:
+        self.learner.on_batch(batch)
+
+    def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
+        return self.learner.on_epoch_end(end)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.learner.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.learner.load_state_dict(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RLSelectorFinetuned:
+    """Learns as `rl_selector` does by default, and then adapts to the ratio on the features at the end.
+
+    Attributes:
+        policy: The learner.
+        reward: What a decision earns.
+        cover: How E_c is measured.
+        ratio: The share to keep; set for each coreset by whoever runs the selector.
+        from_ratio: The share that the policy is learned for.
+        epochs: Passes of fine-tuning over the features (15 in the paper).
+    """
+
+    name: ClassVar[str] = "rl_selector_finetuned"
+    export: ClassVar[ExportSettings] = RLSelector.export
+
+    policy: PolicySpec = field(default_factory=A2C)
+    reward: Reward = field(default_factory=Cover)
+    cover: CoverSettings = field(default_factory=CoverSettings)
+    ratio: float = 0.7
+    from_ratio: float = 0.7
+    epochs: int = 15
+
+    def __post_init__(self) -> None:
+        number_between("selector.from_ratio", self.from_ratio, 0, 1, low_open=True)
+        positive_int("selector.epochs", self.epochs)
+
+    def needs(self, task: SelectionTask) -> Needs:
+        source = self._at(self.from_ratio)
+
+        def watch(recording: Recording) -> _SourceLearner:
+            return _SourceLearner(source.learner(len(task), task.seed, recording_to_use(task, recording)))
+
+        return replace(source.needs(task), watch=watch)
+
+    def score(self, task: SelectionTask, observed: Observed) -> Scores:
+        watching = observed.observer
+        if not isinstance(watching, _SourceLearner):
+            raise TypeError("rl_selector_finetuned scores with the learner that its needs() asked for")
+        self._at(self.from_ratio).score(task, replace(observed, observer=watching.learner))
+        stored = watching.learner.stored()
+        # a stored price has the precision of a file, so that a fine-tuned run comes out the same
+        stored = replace(stored, price=float(torch.tensor(stored.price)))
+        empty = Recording(task.labels, task.dataset.num_classes)
+        adapted = self._at(self.ratio).learner(len(task), task.seed, empty)
+        return Scores(values=adapted.adapt(stored, self.epochs), kind="logit", policy=True)
+
+    def _at(self, ratio: float) -> RLSelector:
+        return RLSelector(policy=self.policy, reward=self.reward, cover=self.cover, ratio=ratio)

@@ -1,0 +1,150 @@
+"""The paper's experiments: each composes, full and small, and the small ones run."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rlsel.conf
+from hydra import compose, initialize_config_module
+
+from rlsel.cli.table import COMMANDS
+from rlsel.data.cifar10 import CIFAR10
+from rlsel.data.fashion_mnist import FashionMNIST
+from rlsel.models.resnet import ResNet18, ResNet50
+from rlsel.selectors.rl_selector import RLSelector
+
+NAMES = (
+    *("cifar10", "cifar100", "tiny_imagenet", "imagenet", "cross_architecture", "ood"),
+    *("ablation_redundancy", "ablation_static", "ablation_policy", "ablation_finetune"),
+)
+CONF = Path(rlsel.conf.__path__[0])
+FILES = {path.stem for path in (CONF / "experiment").glob("*.yaml") if not path.stem.endswith("paper")}
+ALL = [name + form for name in NAMES for form in ("", "_small")]
+MAKEFILE = (CONF.parent / "Makefile").read_text()
+TINY = (
+    "dataset=digits", "dataset.train_size=80", "dataset.test_size=20", "training.batch_size=32", "training.steps=6",
+    "seeds=[0]", "ratios=[0.5]", "model=small_cnn", "model.width=2",
+)  # fmt: skip
+"""Three epochs of two steps; the small network selects, whatever the experiment has, since a suite must be quick."""
+
+
+def needing_evaluation(names: list[str]) -> list[Any]:
+    """Those that measure on further data sets wait for the key `evaluation` of compare."""
+    missing = pytest.mark.skipif(
+        "evaluation" not in COMMANDS["compare"].keys, reason="compare has no key evaluation yet"
+    )
+    return [pytest.param(name, marks=missing) if name.startswith("ood") else name for name in names]
+
+
+@pytest.fixture
+def compare(monkeypatch: pytest.MonkeyPatch, select: Any) -> Any:
+    command = type(select)()
+    monkeypatch.setattr("rlsel.commands.compare.compare", command)
+    return command
+
+
+def test_each_experiment_has_a_small_form() -> None:
+    assert set(ALL) == FILES
+
+
+def test_each_experiment_has_a_target() -> None:
+    for name in NAMES:
+        if not name.startswith("ablation"):
+            target = f"reproduce-{name.replace('_', '-')}: "
+            assert f"\n{target}" in MAKEFILE
+            assert f"compare experiment={name} " in MAKEFILE
+    listed = " ".join(name for name in NAMES if name.startswith("ablation"))
+    assert f"\nABLATIONS := {listed}\n" in MAKEFILE
+    assert f"\nEXPERIMENTS := {' '.join(NAMES[:6])} $(ABLATIONS)\n" in MAKEFILE
+    assert "\nreproduce-small: " in MAKEFILE
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_it_composes(name: str) -> None:
+    with initialize_config_module("rlsel.conf", version_base="1.3"):
+        composed = compose("compare", overrides=[f"experiment={name}"])
+    assert composed.run_dir == f"outputs/reproduce/{name}"
+    assert composed.seeds == [0, 1, 2]
+    assert len(composed.selectors) >= 1
+    small = name.endswith("_small")
+    assert (composed.dataset._target_ == "rlsel.data.fashion_mnist.FashionMNIST") == small
+    if small:
+        assert (composed.dataset.train_size, composed.ratios, composed.budget) == (10000, [0.3, 0.5, 0.7], "steps")
+    else:
+        assert (composed.dataset.train_size, composed.budget, composed.training.steps) == (None, "epochs", None)
+
+
+@pytest.mark.parametrize("name", needing_evaluation(ALL))
+def test_it_is_a_request_that_makes_sense(rlsel: Callable[..., Any], compare: Any, name: str) -> None:
+    result = rlsel("compare", f"experiment={name}")
+    assert (result.code, result.err) == (0, "")
+    request = compare.request
+    learned = [row for row in request.rows if row.selector.name.startswith("rl_selector")]
+    assert learned, "RL-Selector is in every experiment"
+
+
+def test_the_table_of_the_paper_and_its_small_form(rlsel: Callable[..., Any], compare: Any) -> None:
+    for name in ("cifar10", "cifar10_small"):
+        assert rlsel("compare", f"experiment={name}").code == 0
+    full, small = compare.requests
+    methods = {"moderate", "rl_selector", "el2n", "moso", "self_sup_prototypes"}
+    assert {row.name for row in full.rows} == {row.name for row in small.rows} == methods
+    assert full.ratios == (0.6, 0.7, 0.8, 0.9)
+    assert (full.settings.dataset, full.settings.model, full.train_models) == (CIFAR10(), ResNet18(), (ResNet50(),))
+    assert (small.settings.dataset, small.settings.model) == (FashionMNIST(), ResNet18(width=16))
+    assert small.train_models == (ResNet50(width=4),)
+
+
+def test_the_ablations_name_what_they_change(rlsel: Callable[..., Any], compare: Any) -> None:
+    for name in ("redundancy", "policy"):
+        assert rlsel("compare", f"experiment=ablation_{name}_small").code == 0
+    redundancy, policy = compare.requests
+    covers = {row.name: row.selector.cover for row in redundancy.variants if isinstance(row.selector, RLSelector)}
+    assert {name: (cover.measure, cover.distance) for name, cover in covers.items()} == {
+        "cover": ("cover", "euclidean"),
+        "cosine": ("cover", "cosine"),
+        "knn": ("knn", "euclidean"),
+        "prototype": ("prototype", "euclidean"),
+        "density": ("density", "euclidean"),
+    }
+    learners = {row.name: row.selector.policy.name for row in policy.variants if isinstance(row.selector, RLSelector)}
+    assert learners == {"a2c": "a2c", "ppo": "ppo", "dqn": "dqn"}
+
+
+def rows_of(folder: Path) -> set[tuple[str, str]]:
+    with (folder / "runs.csv").open() as file:
+        return {(row["model"], row["selector"]) for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(
+    ("name", "models", "rows"),
+    [
+        ("cifar10_small", {"resnet50"}, {"moderate", "rl_selector", "el2n", "moso", "self_sup_prototypes"}),
+        (
+            "cifar100_small",
+            {"small_cnn"},
+            {
+                *("herding", "glister", "cg_score", "forgetting", "moderate", "rl_selector"),
+                *("el2n", "grand", "moso", "self_sup_prototypes"),
+            },
+        ),
+        ("tiny_imagenet_small", {"small_cnn"}, {"forgetting", "rl_selector"}),
+        ("cross_architecture_small", {"resnet50", "vit", "swin"}, {"moderate", "rl_selector"}),
+        ("ablation_redundancy_small", {"small_cnn"}, {"cover", "cosine", "knn", "prototype", "density"}),
+        ("ablation_static_small", {"small_cnn"}, {"static_cover", "static_cover_low", "static_reward", "rl_selector"}),
+        ("ablation_policy_small", {"small_cnn"}, {"a2c", "ppo", "dqn"}),
+        ("ablation_finetune_small", {"small_cnn"}, {"rl_selector", "rl_selector_finetuned"}),
+    ],
+)
+def test_a_small_form_runs(
+    rlsel: Callable[..., Any], tmp_path: Path, name: str, models: set[str], rows: set[str]
+) -> None:
+    result = rlsel("compare", f"experiment={name}", *TINY)
+    assert result.code == 0, result.err
+    folder = Path(result.last_line)
+    assert folder == tmp_path / "outputs" / "reproduce" / name
+    with (folder / "runs.csv").open() as file:
+        found = {(row["model"], row["selector"]) for row in csv.DictReader(file)}
+    assert found == {(model, row) for model in models for row in rows | {"full", "random"}}
