@@ -60,6 +60,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "corruption": 0.7,
         "measure_on": "validation",
         "variation_seed": 7,
+        "part": "first",
     },
     RLSelector: {
         "policy": PPO(),
@@ -71,6 +72,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "warmup_epochs": 7,
         "settle_passes": 7,
         "checkpoint": "best_r2",
+        "unseen_passes": 7,
     },
     A2C: {
         "distribution": "beta",
@@ -256,3 +258,8 @@ def test_settings_are_laid_out_like_the_configuration() -> None:
     assert node["policy"]["_target_"] == "rlsel.policy.a2c.A2C"
     assert not any("_target_" in node[name] for name in ("training", "cover", "export"))
     assert run_settings(REQUEST.settings) == {name: node[name] for name in ("dataset", "model", "training", "seed")}
+
+
+def test_a_half_that_is_not_asked_for_leaves_the_hash_of_earlier_runs() -> None:
+    assert "part" not in run_settings(REQUEST.settings)["dataset"]
+    assert run_settings(in_settings(variation=Variation(part="first")).settings)["dataset"]["part"] == "first"
