@@ -78,6 +78,13 @@ def finetune_ratio(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
 
 
 @pytest.fixture
+def apply(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
+    command = FakeCommand()
+    monkeypatch.setattr("rlsel.commands.apply.apply", command)
+    return command
+
+
+@pytest.fixture
 def train_on_subset(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
     command = FakeCommand()
     monkeypatch.setattr("rlsel.commands.train_on_subset.train_on_subset", command)

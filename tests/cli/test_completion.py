@@ -18,6 +18,8 @@ from rlsel.cli.table import COMMANDS
         ("rlsel select -m ratio=0.5 jo", "jobs="),
         ("rlsel select --conf", "--config-dir"),
         ("rlsel finetune-ratio epo", "epochs="),
+        ("rlsel app", "apply"),
+        ("rlsel apply dataset.pa", "dataset.part="),
         ("rlsel train-on-subset core", "coreset="),
         ("rlsel select dataset=nope jo", ""),
     ],

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rlsel.cli.recorded import prefer_given
-from rlsel.commands.requests import FinetuneRequest, RunOptions, RunSettings, TrainOnSubsetRequest
+from rlsel.commands.requests import ApplyRequest, FinetuneRequest, RunOptions, RunSettings, TrainOnSubsetRequest
 from rlsel.commands.settings import selection_settings
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.arrays import Arrays
@@ -88,6 +88,38 @@ def test_a_single_value_of_the_data_set_changes_the_recorded_one(
     assert finetune_ratio.request.settings.variation == Variation(train_size=50, label_noise=0.2, test_size=20)
 
 
+def test_applying_takes_everything_from_the_run(rlsel: Callable[..., Any], apply: Any, run: Path) -> None:
+    result = rlsel("apply", "run=run", "ratio=0.2")
+    assert result.code == 0, result.err
+    selector = RLSelector(policy=SELECTOR.policy, reward=SELECTOR.reward, cover=SELECTOR.cover, rollout=64)
+    assert apply.request == ApplyRequest(run=run, settings=SETTINGS, selector=selector, ratios=(0.2,), export=EXPORT)
+
+
+def test_applying_prefers_what_the_user_gives(rlsel: Callable[..., Any], apply: Any, run: Path, tmp_path: Path) -> None:
+    result = rlsel(
+        "apply", "run=run", "ratio=[0.2,0.3]", "seed=9", "run_dir=r", "export.mode=topk", "dataset=arrays",
+        "dataset.path=y.npz", "dataset.part=second",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    request = apply.request
+    assert request.ratios == (0.2, 0.3)
+    assert request.settings == RunSettings(
+        dataset=Arrays(path=tmp_path / "y.npz"),
+        variation=Variation(part="second"),
+        model=SETTINGS.model,
+        training=SETTINGS.training,
+        seed=9,
+    )
+    assert request.export == ExportSettings(mode="topk", temperature=0.5)
+    assert request.options == RunOptions(run_dir=tmp_path / "r")
+
+
+def test_the_other_half_of_the_recorded_data_set(rlsel: Callable[..., Any], apply: Any, run: Path) -> None:
+    assert rlsel("apply", "run=run", "ratio=0.2", "dataset.part=second").code == 0
+    assert apply.request.settings.dataset == SETTINGS.dataset
+    assert apply.request.settings.variation == Variation(train_size=50, label_noise=0.2, part="second")
+
+
 def test_a_coreset_brings_its_data_set_but_not_its_model(
     rlsel: Callable[..., Any], train_on_subset: Any, run: Path
 ) -> None:
@@ -126,7 +158,9 @@ def test_without_a_record_the_default_data_set_is_meant(
     assert (request.settings.dataset, request.settings.variation) == (Digits(), Variation(train_size=30))
 
 
-@pytest.mark.parametrize("command", ["finetune-ratio ratio=0.5 run=", "train-on-subset coreset="])
+@pytest.mark.parametrize(
+    "command", ["finetune-ratio ratio=0.5 run=", "apply ratio=0.5 run=", "train-on-subset coreset="]
+)
 @pytest.mark.parametrize(
     ("content", "message"),
     [

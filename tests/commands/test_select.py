@@ -27,7 +27,8 @@ from rlsel.training.reporting import SilentReporter
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
 FILES = {"indices.npy", "scores.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
-LEARNED = {"metrics.jsonl", "policy.safetensors", "features.safetensors", "target.safetensors"}
+UNSEEN = {"unseen_policy.safetensors"}
+LEARNED = {"metrics.jsonl", "policy.safetensors", "features.safetensors", "target.safetensors", "target.json"} | UNSEEN
 
 Request = Callable[..., SelectRequest]
 
@@ -216,7 +217,7 @@ def test_a_reward_of_the_dynamics_needs_a_training(request_for: Request, tmp_pat
     np.save(path, np.random.default_rng(0).normal(size=(90, 5)))
     folder = select(request_for(selectors=(replace(QUICK, reward=Dynamics()),), features=path), reporter)
     assert reporter.trainings == ["target small_cnn"]
-    assert names(folder) == FILES | LEARNED
+    assert names(folder) == FILES | LEARNED - UNSEEN, "nobody has the user's features of unseen samples"
 
 
 @pytest.mark.parametrize("features", [np.zeros((89, 5)), np.full((90, 5), np.nan)])
@@ -390,3 +391,20 @@ def test_another_training_is_not_taken_for_recorded_scores(request_for: Request,
     other = replace(request.settings, training=replace(request.settings.training, learning_rate=0.07))
     select(replace(request, settings=other, ratios=(0.5, 0.6)), reporter)
     assert len(reporter.trainings) == 1
+
+
+def test_the_policy_for_unseen_samples_changes_nothing(request_for: Request) -> None:
+    with_it, without = (
+        run(request_for("with")),
+        run(request_for("without", selectors=(replace(QUICK, unseen_passes=0),))),
+    )
+    assert names(with_it) == FILES | LEARNED
+    assert names(without) == FILES | LEARNED - UNSEEN
+    same = LEARNED - UNSEEN - {"metrics.jsonl"} | {"scores.npy", "indices.npy", "selected.csv"}
+    for name in sorted(same):
+        assert (with_it / name).read_bytes() == (without / name).read_bytes(), name
+    assert rows(with_it) == rows(without)
+
+
+def test_a_policy_that_sees_features_only_serves_unseen_samples_itself(request_for: Request) -> None:
+    assert names(run(request_for(selectors=(replace(QUICK, state="features"),)))) == FILES | LEARNED - UNSEEN

@@ -68,6 +68,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "corruption": 0.7,
         "measure_on": "validation",
         "variation_seed": 7,
+        "part": "first",
     },
     RLSelector: {
         "policy": PPO(),
@@ -79,6 +80,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "warmup_epochs": 7,
         "settle_passes": 7,
         "checkpoint": "best_r2",
+        "unseen_passes": 7,
     },
     A2C: {
         "distribution": "beta",
@@ -299,3 +301,8 @@ def test_a_training_is_known_by_what_it_is_measured_on() -> None:
         )
     ]
     assert len(set(hashes)) == len(hashes)
+
+
+def test_a_half_that_is_not_asked_for_leaves_the_hash_of_earlier_runs() -> None:
+    assert "part" not in run_settings(REQUEST.settings)["dataset"]
+    assert run_settings(in_settings(variation=Variation(part="first")).settings)["dataset"]["part"] == "first"

@@ -172,6 +172,50 @@ def test_a_validation_split_needs_samples(dataset_of: MakeDataset) -> None:
         apply_variation(dataset_of(torch.tensor([0, 0, 1, 1])), Variation(measure_on="validation"))
 
 
+def halves(dataset: Dataset, **given: object) -> list[Dataset]:
+    return [apply_variation(dataset, Variation(part=part, **given)) for part in ("first", "second")]  # type: ignore[arg-type]
+
+
+def test_two_halves_are_the_whole_class_by_class(dataset_of: MakeDataset) -> None:
+    sizes = torch.tensor([10, 21, 33, 13])
+    dataset = dataset_of(torch.repeat_interleave(torch.arange(4), sizes), test=8)
+    first, second = halves(dataset)
+    # of 77, the first half has 39: 5, 10.5, 16.5, 6.5 of each class, by largest remainders and the first of equal ones
+    assert (first.class_counts(), second.class_counts()) == ([5, 11, 17, 6], [5, 10, 16, 7])
+    positions = [[int(path) for path in half.train.paths or ()] for half in (first, second)]
+    assert positions == [sorted(part) for part in positions]
+    assert sorted(positions[0] + positions[1]) == list(range(77))
+    assert torch.equal(pixels(first), pixels(dataset)[positions[0]])
+    assert torch.equal(second.train.labels, dataset.train.labels[positions[1]])
+    assert first.test is second.test is dataset.test
+    assert len({first.fingerprint, second.fingerprint, dataset.fingerprint}) == 3
+
+
+def test_halves_come_before_the_size_and_after_the_validation_split(dataset_of: MakeDataset) -> None:
+    dataset = balanced(dataset_of)
+    whole, small = halves(dataset), halves(dataset, train_size=20)
+    for half, part in zip(whole, small, strict=True):
+        assert len(part.train) == 20
+        assert set(part.train.paths or ()) < set(half.train.paths or ())
+    measured = halves(dataset, measure_on="validation")
+    assert measured[0].test.paths == measured[1].test.paths
+    everything = [path for part in (*measured, measured[0]) for path in part.train.paths or ()]
+    assert len(set(everything) | set(measured[0].test.paths or ())) == 200
+    assert [len(half.train) for half in measured] == [80, 80]
+
+
+def test_the_data_set_s_seed_decides_what_a_half_is(dataset_of: MakeDataset) -> None:
+    dataset = balanced(dataset_of)
+    [first, again, other] = [halves(dataset, variation_seed=seed)[0].fingerprint for seed in (0, 0, 1)]
+    assert first == again != other
+
+
+def test_a_class_that_cannot_be_halved_is_refused(dataset_of: MakeDataset) -> None:
+    dataset = dataset_of(torch.tensor([0] * 10 + [1] * 3))
+    with pytest.raises(DataError, match="planted: each class must have at least two training samples, got 1 of class"):
+        halves(dataset)
+
+
 def test_the_seed_decides_and_one_change_does_not_shift_another(dataset_of: MakeDataset) -> None:
     dataset = balanced(dataset_of)
     both = Variation(label_noise=0.2, corruption=0.2)
@@ -196,6 +240,7 @@ def test_the_seed_decides_and_one_change_does_not_shift_another(dataset_of: Make
         {"corruption": 1.1},
         {"measure_on": "train"},
         {"variation_seed": -1},
+        {"part": "third"},
     ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, object]) -> None:

@@ -278,3 +278,18 @@ def test_every_learner_finds_the_signal(make_session: MakeSession, synthetic: Sy
     assert correlation(session.policy.keep_logit(features), known.mean_cover) > 0.85
     assert session.price < -0.1  # too few were kept at first
     assert share(session, features) == pytest.approx(0.7, abs=0.15)
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, [1, 0.55, 0.1]), ({"first_rate": 3.0}, [3, 1.55, 0.1])])
+def test_the_learning_rate_falls_over_a_sweep(
+    make_session: MakeSession,
+    synthetic: Synthetic,
+    monkeypatch: pytest.MonkeyPatch,
+    given: dict[str, float],
+    expected: list[float],
+) -> None:
+    features, evidence = synthetic(30)
+    session, factors = make_session(A2C(), Cover(), evidence), []
+    monkeypatch.setattr(session.policy, "scale_learning_rate", factors.append)
+    session.sweep(features, 3, **given)
+    assert factors == pytest.approx(expected)

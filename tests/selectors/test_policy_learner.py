@@ -15,10 +15,10 @@ from rlsel.policy.dqn import DQN
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import Decision, Experience, PolicySpec, Update
 from rlsel.policy.ppo import PPO
-from rlsel.policy.rewards import Behaviour, Cover, Dynamics, Paper
+from rlsel.policy.rewards import Behaviour, Cover, Dynamics, Evidence, Paper
 from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
-from rlsel.selectors.policy_state import StoredPolicy
+from rlsel.selectors.policy_state import StateScaler, StoredPolicy
 from rlsel.training.checkpoints import load_state, save_state
 from rlsel.training.observation import Observer
 
@@ -283,3 +283,66 @@ def test_it_learns_the_cover(film: Film) -> None:
     made = trained(film, replace(SETTINGS, settle_passes=20))
     logits = finish(made)
     assert correlation(logits, made.stored().evidence.mean_cover) > 0.9
+
+
+@pytest.mark.parametrize("policy", [A2C(), A2C(distribution="beta"), PPO(), DQN()], ids=lambda spec: spec.name)
+def test_a_second_policy_judges_unseen_samples_by_their_features(film: Film, policy: PolicySpec) -> None:
+    settings = replace(SETTINGS, policy=policy, ratio=0.4)
+    made = trained(film, settings)
+    logits = finish(made)
+    before = {name: value.clone() for name, value in made.stored().parameters.items()}
+    states, share = made.states(FEATURES), torch.get_rng_state()
+    assert made.for_unseen is None
+    made.learn_for_unseen(3)
+    assert made.for_unseen is not None
+    # neither the first policy nor torch's own generator takes notice
+    after = made.stored()
+    assert all(torch.equal(after.parameters[name], value) for name, value in before.items())
+    assert torch.equal(made.states(FEATURES), states)
+    assert torch.equal(torch.get_rng_state(), share)
+    judged = made.for_unseen.judge(FEATURES, policy, ratio=None)
+    assert int((judged > 0).sum()) == 40
+    assert not torch.equal(judged, logits)
+    # alike twice, and of the seed
+    again = trained(film, settings)
+    finish(again)
+    again.learn_for_unseen(3)
+    assert again.for_unseen is not None
+    assert torch.equal(again.for_unseen.judge(FEATURES, policy, ratio=None), judged)
+
+
+def test_without_a_price_the_second_policy_is_left_where_it_ends(film: Film) -> None:
+    settings = replace(SETTINGS, reward=Paper(), ratio=0.3)
+    made = trained(film, settings)
+    finish(made)
+    made.learn_for_unseen(60)
+    assert made.for_unseen is not None
+    assert int((made.for_unseen.judge(FEATURES, settings.policy, ratio=None) > 0).sum()) > 60
+
+
+def test_the_second_policy_comes_after_the_first() -> None:
+    made, _ = learner()
+    with pytest.raises(ValueError, match="must have settled"):
+        made.learn_for_unseen(3)
+
+
+def test_what_the_second_policy_learned_holds_for_samples_that_it_never_saw() -> None:
+    features = torch.randn(2000, 6, generator=torch.Generator().manual_seed(8))
+    signal = features[:, 0] + 0.5 * features[:, 1] * features[:, 2]
+    evidence = Evidence(coverage=signal, mean_cover=signal / signal.std())
+    made = PolicyLearner(
+        replace(SETTINGS, learning=LearningSettings(rollout=100, price_rate=0.05)),
+        size=1000,
+        seed=0,
+        recording=Recording(torch.zeros(1000, dtype=torch.int64), 1),
+    )
+    part = Evidence(coverage=evidence.coverage[:1000], mean_cover=evidence.mean_cover[:1000])
+    scaler = StateScaler.fit(features[:1000])
+    full = A2C().build(6 + 1, 0).parameters_by_name()
+    made.adapt(StoredPolicy(parameters=full, scaler=scaler, price=0.0, features=features[:1000], evidence=part), 0)
+    made.learn_for_unseen(5)
+    assert made.for_unseen is not None
+    unseen = made.for_unseen.judge(features[1000:], A2C(), ratio=0.25)
+    assert int((unseen > 0).sum()) == 250
+    # chance is 0 ± 0.03
+    assert correlation(unseen, signal[1000:]) > 0.6

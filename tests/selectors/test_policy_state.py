@@ -8,7 +8,13 @@ import torch
 from rlsel.errors import CoresetError
 from rlsel.policy.a2c import A2C
 from rlsel.policy.rewards import Behaviour, Evidence
-from rlsel.selectors.policy_state import STATE_FEATURES, StateScaler, StoredPolicy, random_projection
+from rlsel.selectors.policy_state import (
+    STATE_FEATURES,
+    PolicyNetworks,
+    StateScaler,
+    StoredPolicy,
+    random_projection,
+)
 
 
 def stored(behaviour: Behaviour | None) -> StoredPolicy:
@@ -108,3 +114,23 @@ def test_states_of_many_features_are_their_standardised_projections() -> None:
     expected = features @ projection
     expected = (expected - expected.mean(dim=0)) / expected.std(dim=0)
     torch.testing.assert_close(states, expected, rtol=0, atol=1e-4)  # float32 standardisation
+
+
+def test_networks_of_features_judge_any_samples(tmp_path: Path) -> None:
+    features = torch.randn(50, 4, generator=torch.Generator().manual_seed(1))
+    spec = A2C()
+    networks = PolicyNetworks(
+        parameters=spec.build(4, 3).parameters_by_name(), scaler=StateScaler.fit(features), price=0.25
+    )
+    networks.save(tmp_path / "some.safetensors")
+    found = PolicyNetworks.load(tmp_path / "some.safetensors")
+    assert found.price == 0.25
+    others = 2 * torch.randn(30, 4, generator=torch.Generator().manual_seed(2)) + 1
+    expected = spec.build(4, 3).keep_logit(networks.scaler.states(others, None))
+    assert torch.equal(found.judge(others, spec, ratio=None), expected)
+    for ratio, count in ((0.1, 3), (0.5, 15), (1.0, 30)):
+        moved = found.judge(others, spec, ratio=ratio)
+        assert int((moved > 0).sum()) == count
+        # a threshold moves all logits alike; float32 rounds the shifted sums
+        assert torch.allclose(moved - moved.mean(), expected - expected.mean(), atol=1e-6)
+    assert torch.equal(found.judge(others, spec, ratio=None), expected), "nothing of it stays"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rlsel.commands.requests import DatasetSource, Row, RunOptions, RunSettings
     from rlsel.data.variation import Variation
     from rlsel.evaluation.settings import EvaluationSettings
+    from rlsel.export import ExportSettings
     from rlsel.models.target import ModelSpec
     from rlsel.selectors.base import Selector
     from rlsel.training.reporting import Reporter
@@ -58,34 +60,70 @@ def select(composed: Composed, reporter: Reporter) -> Path:
 def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
     """Carries out `rlsel finetune-ratio`; what is null in its configuration is taken from the run."""
     from rlsel.budget import parse_ratios
-    from rlsel.cli.recorded import prefer_given, read_recorded
     from rlsel.commands.finetune_ratio import finetune_ratio as run
     from rlsel.commands.requests import FinetuneRequest
-    from rlsel.export import ExportSettings
 
-    nodes = composed.nodes
-    ratios = parse_ratios(nodes["ratio"])
-    folder = convert(nodes["run"], Path, "run")
-    recorded = read_recorded(folder, "run")
-    try:
-        nodes = {
-            **recorded,
-            **{key: prefer_given(nodes[key], recorded.get(key)) for key in ("dataset", "training", "export", "seed")},
-        }
-        settings, selector = _settings(nodes), _selector(as_node(nodes["selector"], "selector"), _parts(nodes))
-    except KeyError as error:
-        raise CoresetError(f"run must be the folder of a select run, got {str(folder)!r}: no {error} in it") from error
+    ratios = parse_ratios(composed.nodes["ratio"])
+    recorded = _recorded(composed, ("dataset", "training", "export", "seed"))
     request = FinetuneRequest(
-        run=folder,
-        settings=settings,
-        selector=selector,
+        run=recorded.run,
+        settings=recorded.settings,
+        selector=recorded.selector,
         ratios=ratios,
         epochs=composed.nodes["epochs"],
         features=composed.nodes["features"],
-        export=build(ExportSettings, as_node(nodes["export"], "export"), "export"),
+        export=recorded.export,
         options=_options(composed),
     )
     return run(request, reporter)
+
+
+def apply(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel apply`; what is null in its configuration is taken from the run."""
+    from rlsel.budget import parse_ratios
+    from rlsel.commands.apply import apply as run
+    from rlsel.commands.requests import ApplyRequest
+
+    ratios = parse_ratios(composed.nodes["ratio"])
+    recorded = _recorded(composed, ("dataset", "export", "seed"))
+    request = ApplyRequest(
+        run=recorded.run,
+        settings=recorded.settings,
+        selector=recorded.selector,
+        ratios=ratios,
+        export=recorded.export,
+        options=_options(composed),
+    )
+    return run(request, reporter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recorded:
+    """What a select run recorded, with what the user gave in its place."""
+
+    run: Path
+    settings: RunSettings
+    selector: Selector
+    export: ExportSettings
+
+
+def _recorded(composed: Composed, keys: Sequence[str]) -> _Recorded:
+    """Reads the settings of the run that `run=` names; those of `keys` may be given in their place."""
+    from rlsel.cli.recorded import prefer_given, read_recorded
+    from rlsel.export import ExportSettings
+
+    folder = convert(composed.nodes["run"], Path, "run")
+    recorded = read_recorded(folder, "run")
+    nodes = {**recorded, **{key: prefer_given(composed.nodes[key], recorded.get(key)) for key in keys}}
+    try:
+        return _Recorded(
+            run=folder,
+            settings=_settings(nodes),
+            selector=_selector(as_node(nodes["selector"], "selector"), _parts(nodes)),
+            export=build(ExportSettings, as_node(nodes["export"], "export"), "export"),
+        )
+    except KeyError as error:
+        raise CoresetError(f"run must be the folder of a select run, got {str(folder)!r}: no {error} in it") from error
 
 
 def train_on_subset(composed: Composed, reporter: Reporter) -> Path:

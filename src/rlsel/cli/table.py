@@ -68,6 +68,13 @@ COMMANDS: Mapping[str, Command] = _table(
         run=builders.finetune_ratio,
     ),
     Command(
+        name="apply",
+        summary="selects from data that the policy of a select run has not seen, in one pass",
+        example="rlsel apply run=RUN_FOLDER dataset=imagefolder dataset.root=FOLDER ratio=0.5",
+        keys=_EVERYWHERE | {"run", "ratio", "dataset", "seed", "export"},
+        run=builders.apply,
+    ),
+    Command(
         name="train-on-subset",
         summary="trains any model on a coreset and measures it on the test split",
         example="rlsel train-on-subset coreset=RUN_FOLDER",

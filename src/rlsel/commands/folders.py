@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rlsel.budget import format_ratio
-from rlsel.errors import RlselError, StorageError
+from rlsel.errors import CoresetError, RlselError, StorageError
 from rlsel.files import make_folder, write_json, write_text
 
 OUTPUTS = Path("outputs")
@@ -123,6 +123,20 @@ def _read_status(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return status if isinstance(status, dict) else {}
+
+
+def require_finished(run: Path) -> None:
+    """Refuses a run that was interrupted or failed.
+
+    Raises:
+        CoresetError: if its `status.json` says so.
+    """
+    state = _read_status(run).get("state", "complete")
+    if state != "complete":
+        raise CoresetError(
+            f"run must be the folder of a finished run, got {str(run)!r}, which is {state}: repeat the command that "
+            "made it, which goes on from there"
+        )
 
 
 def scored_alike(path: Path, settings: Mapping[str, Any]) -> bool:

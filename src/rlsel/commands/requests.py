@@ -135,6 +135,27 @@ class FinetuneRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApplyRequest:
+    """`rlsel apply`: a saved policy judges data that it has not seen.
+
+    Attributes:
+        run: The folder of a complete `select` run of a policy.
+        settings: The data to select from; model, training and seed as recorded in that run, unless given.
+        selector: As recorded in that run.
+        ratios: Keep ratios in (0, 1].
+        export: As recorded in that run, unless given.
+        options: Where and on what.
+    """
+
+    run: Path
+    settings: RunSettings
+    selector: Selector
+    ratios: tuple[float, ...]
+    export: ExportSettings = field(default_factory=ExportSettings)
+    options: RunOptions = field(default_factory=RunOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainOnSubsetRequest:
     """`rlsel train-on-subset`: any model, trained on a coreset and measured on the test split.
 

@@ -49,6 +49,8 @@ def run_settings(settings: RunSettings) -> dict[str, Any]:
     """Returns the nodes `dataset`, `model`, `training` and the `seed`."""
     training = plain(settings.training)
     variation = plain(settings.variation)
+    if variation["part"] is None:
+        del variation["part"]  # it came later than the others: without it, the hashes of earlier runs stay
     return {
         "dataset": plain(settings.dataset) | _without_target(variation),
         "model": plain(settings.model),

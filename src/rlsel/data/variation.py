@@ -25,6 +25,7 @@ class Variation:
     """Changes to a data set, drawn from the data set's own seed, so that every run sees the same ones.
 
     Attributes:
+        part: `first` or `second` half of each class of the training split, before `train_size`; None for both.
         train_size: Class-stratified number of training samples; None for all.
         test_size: Class-stratified number of test samples; None for all.
         label_noise: Share of the training labels that becomes another class.
@@ -42,6 +43,7 @@ class Variation:
     corruption: float = 0.0
     measure_on: Literal["test", "validation"] = "test"
     variation_seed: int = 0
+    part: Literal["first", "second"] | None = None
 
     def __post_init__(self) -> None:
         if self.train_size is not None:
@@ -53,10 +55,12 @@ class Variation:
         number_between("dataset.corruption", self.corruption, 0, 1)
         one_of("dataset.measure_on", self.measure_on, ("test", "validation"))
         int_at_least("dataset.variation_seed", self.variation_seed, 0)
+        if self.part is not None:
+            one_of("dataset.part", self.part, ("first", "second"))
 
 
 def apply_variation(dataset: Dataset, variation: Variation) -> Dataset:
-    """Changes a data set, in this order: validation split, sizes, long tail, label noise, corruption.
+    """Changes a data set, in this order: validation split, half, sizes, long tail, label noise, corruption.
 
     All draws come from streams of `variation_seed`, one for each change, so that one change does not shift another.
     A smaller `train_size` is part of a larger one.
@@ -75,6 +79,8 @@ def apply_variation(dataset: Dataset, variation: Variation) -> Dataset:
     train, test = dataset.train, dataset.test
     if variation.measure_on == "validation":
         train, test = _validation(dataset, variation.variation_seed)
+    if variation.part is not None:
+        train = _half(train, variation.part, dataset, variation.variation_seed)
     train = _resize(train, "train_size", variation.train_size, dataset, variation.variation_seed, least=2)
     test = _resize(test, "test_size", variation.test_size, dataset, variation.variation_seed, least=1)
     train = _thin_out(train, dataset, variation)
@@ -91,6 +97,14 @@ def _validation(dataset: Dataset, seed: int) -> tuple[Split, Split]:
     if not len(division.test):
         raise DataError(f"{dataset.name}: {len(dataset.train)} training samples are too few for a validation split")
     return dataset.train.subset(division.train), dataset.train.subset(division.test)
+
+
+def _half(split: Split, part: Literal["first", "second"], dataset: Dataset, seed: int) -> Split:
+    """Returns one of two class-stratified halves; of an odd number, the first has one more."""
+    budgets = class_budgets(len(split) - len(split) // 2, _class_sizes(split.labels, dataset))
+    chosen = torch.zeros(len(split), dtype=torch.bool)
+    chosen[draw_from_classes(split.labels, budgets, numpy_generator(seed, "variation", "part"))] = True
+    return split.subset(torch.nonzero(chosen if part == "first" else ~chosen).flatten())
 
 
 def _resize(split: Split, key: str, size: int | None, dataset: Dataset, seed: int, *, least: int) -> Split:

@@ -51,6 +51,28 @@ class Meter:
         return means
 
 
+def solve_price(policy: Policy, states: Tensor, ratio: float, *, rounds: int = 30) -> None:
+    """Shifts a policy so that the share of its keep logits above 0 becomes the ratio.
+
+    A change of the price moves every keep logit by the same amount at the optimum, so that the price which meets the
+    ratio is a quantile of the logits. More than one round is needed only where the shift is not exact (Beta).
+
+    Args:
+        policy: Shifted in place.
+        states: (N, D).
+        ratio: In (0, 1].
+        rounds: Most rounds.
+    """
+    count = kept_count(ratio, len(states))
+    for _ in range(rounds):
+        logits = policy.keep_logit(states)
+        if int((logits > 0).sum()) == count:
+            return
+        ordered = logits.sort(descending=True).values
+        below = ordered[count] if count < len(ordered) else ordered[-1] - 1.0
+        policy.shift_keep_logit(-0.5 * float(ordered[count - 1] + below))
+
+
 class PolicySession:
     """A policy that is learning on N samples.
 
@@ -151,39 +173,25 @@ class PolicySession:
         """Learns from what is pending: the end of the horizon."""
         self._close_previous(None)
 
-    def sweep(self, states: Tensor, passes: int, *, final_rate: float = 0.1) -> None:
+    def sweep(self, states: Tensor, passes: int, *, first_rate: float = 1.0, final_rate: float = 0.1) -> None:
         """Learns on states that do not move, in random order, while the learning rate falls linearly.
 
         Args:
             states: (N, D).
             passes: Passes over them.
-            final_rate: Factor of the learning rate in the last pass, from 1 in the first.
+            first_rate: Factor of the learning rate in the first pass.
+            final_rate: Factor of the learning rate in the last pass.
         """
         for number in range(passes):
-            self.policy.scale_learning_rate(1 - (1 - final_rate) * number / max(1, passes - 1))
+            self.policy.scale_learning_rate(first_rate - (first_rate - final_rate) * number / max(1, passes - 1))
             order = torch.randperm(len(states), generator=self._generator).to(states.device)
             for indices in torch.split(order, self._settings.rollout):
                 self.decide(states[indices], indices)
         self.finish_rollout()
 
-    def solve_price(self, states: Tensor, *, rounds: int = 30) -> None:
-        """Takes the last step of the price exactly: the share of keep logits above 0 becomes the ratio.
-
-        A change of the price moves every keep logit by the same amount at the optimum, so that the price which meets
-        the ratio is a quantile of the logits. More than one round is needed only where the shift is not exact (Beta).
-
-        Args:
-            states: (N, D).
-            rounds: Most rounds.
-        """
-        count = kept_count(self._ratio, len(states))
-        for _ in range(rounds):
-            logits = self.policy.keep_logit(states)
-            if int((logits > 0).sum()) == count:
-                return
-            ordered = logits.sort(descending=True).values
-            below = ordered[count] if count < len(ordered) else ordered[-1] - 1.0
-            self.policy.shift_keep_logit(-0.5 * float(ordered[count - 1] + below))
+    def solve_price(self, states: Tensor) -> None:
+        """Takes the last step of the price exactly, on the (N, D) states: see `solve_price`."""
+        solve_price(self.policy, states, self._ratio)
 
     def remember(self, states: Tensor) -> Tensor:
         """Puts the keep probabilities of the (N, D) states into the memory and returns their (N,) logits."""

@@ -17,8 +17,11 @@ from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
-from rlsel.selectors.policy_state import StateScaler, StoredPolicy, random_projection
+from rlsel.selectors.policy_state import PolicyNetworks, StateScaler, StoredPolicy, random_projection
 from rlsel.training.observation import BatchObservation, EpochEnd
+
+_FEW_PASSES_RATE = 3.0
+"""Factor of the learning rate at first, where a policy has few passes: three are then as good as five without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,9 @@ class PolicyLearner:
     """Learns which samples to keep, first beside the target training, then on the features at its end.
 
     It does so on the CPU wherever the target trains: its networks are small, and it ends on features kept there.
+
+    Attributes:
+        for_unseen: The policy that `learn_for_unseen` learned; None before.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class PolicyLearner:
             recording: Sees each batch before this observer.
         """
         self._settings, self._size, self._seed = settings, size, seed
+        self.for_unseen: PolicyNetworks | None = None
         self._bank, self._collector = recording.bank, recording.evidence(settings.cover)
         self._session: PolicySession | None = None
         self._scaler: StateScaler | None = None
@@ -131,16 +138,19 @@ class PolicyLearner:
             if self._scaler is None:
                 raise ValueError("the features must be observed first")
             size = len(self._scaler.mean) + (0 if self._columns is None else self._columns.shape[1])
-            self._session = PolicySession(
-                self._settings.policy.build(size, stream(self._seed, "policy", "parameters")),
-                self._settings.reward,
-                size=self._size,
-                ratio=self._settings.ratio,
-                settings=self._settings.learning,
-                generator=torch_generator(self._seed, "policy", "actions"),
-                device=device,
-            )
+            self._session = self._new_session(size, device, "policy")
         return self._session
+
+    def _new_session(self, state_size: int, device: torch.device, *names: str) -> PolicySession:
+        return PolicySession(
+            self._settings.policy.build(state_size, stream(self._seed, *names, "parameters")),
+            self._settings.reward,
+            size=self._size,
+            ratio=self._settings.ratio,
+            settings=self._settings.learning,
+            generator=torch_generator(self._seed, *names, "actions"),
+            device=device,
+        )
 
     def finish(self, features: Tensor, behaviour: Behaviour | None) -> Tensor:
         """Settles on the features at the end of the training, and judges every sample.
@@ -189,6 +199,25 @@ class PolicyLearner:
             session.solve_price(states)
         self._settled_on = features
         return session.remember(states).cpu()
+
+    def learn_for_unseen(self, passes: int) -> None:
+        """Learns a second policy of the same kind that sees the features only, as an unseen sample has no history.
+
+        It draws from streams of its own, and changes nothing of what `finish` returned.
+
+        Args:
+            passes: Passes over the features that the first policy settled on.
+        """
+        if self._scaler is None or self._evidence is None or self._settled_on is None:
+            raise ValueError("the policy must have settled first")
+        states = self._scaler.states(self._settled_on, None)
+        session = self._new_session(states.shape[1], states.device, "policy", "unseen")
+        session.merit = self._settings.reward.merit(self._evidence).to(states.device)
+        session.sweep(states, passes, first_rate=_FEW_PASSES_RATE)
+        if self._settings.reward.priced:
+            session.solve_price(states)
+        parameters = session.policy.parameters_by_name()
+        self.for_unseen = PolicyNetworks(parameters=parameters, scaler=self._scaler, price=session.price)
 
     def states(self, features: Tensor) -> Tensor:
         """Returns the (N, S) states of all samples with these (N, D) features."""

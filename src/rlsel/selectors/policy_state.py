@@ -9,11 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rlsel.policy.learning import solve_price
+from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Behaviour, Evidence
 from rlsel.training.checkpoints import load_tensors, save_tensors
 
 STATE_FEATURES = 64
 """Most columns that features make of a state."""
+
+POLICY_FILE = "policy.safetensors"
+
+UNSEEN_FILE = "unseen_policy.safetensors"
+"""The second policy of a run, for unseen samples, where the first one sees more of a sample than its features."""
 
 _BEHAVIOUR = tuple(item.name for item in fields(Behaviour))
 
@@ -68,6 +75,67 @@ class StateScaler:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolicyNetworks:
+    """The part of a learned policy that a file `*.safetensors` holds.
+
+    Attributes:
+        parameters: Of its networks.
+        scaler: Of its states.
+        price: On keeping.
+    """
+
+    parameters: Mapping[str, Tensor]
+    scaler: StateScaler
+    price: float
+
+    def save(self, path: Path) -> None:
+        """Writes the file."""
+        tensors = {f"network.{name}": value for name, value in self.parameters.items()}
+        tensors |= {"scaler.mean": self.scaler.mean, "scaler.deviation": self.scaler.deviation}
+        if self.scaler.projection is not None:
+            tensors["scaler.projection"] = self.scaler.projection
+        save_tensors(path, {**tensors, "price": torch.tensor(self.price)})
+
+    @classmethod
+    def load(cls, path: Path) -> PolicyNetworks:
+        """Reads what `save` wrote.
+
+        Raises:
+            CoresetError: if the file is missing or damaged.
+        """
+        tensors = load_tensors(path)
+        return cls(
+            parameters={
+                name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
+            },
+            scaler=StateScaler(
+                mean=tensors["scaler.mean"],
+                deviation=tensors["scaler.deviation"],
+                projection=tensors.get("scaler.projection"),
+            ),
+            price=float(tensors["price"]),
+        )
+
+    def judge(self, features: Tensor, spec: PolicySpec, *, ratio: float | None) -> Tensor:
+        """Judges samples by their features alone; for networks that see nothing else.
+
+        Args:
+            features: (N, D), of any samples.
+            spec: What the networks were built with.
+            ratio: The share of keep logits above 0 that the threshold is moved to; None leaves it where it is.
+
+        Returns:
+            (N,) float32 keep logits.
+        """
+        policy = spec.build(len(self.scaler.mean), 0)
+        policy.load_parameters(self.parameters)
+        states = self.scaler.states(features, None)
+        if ratio is not None:
+            solve_price(policy, states, ratio)
+        return policy.keep_logit(states).float()
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredPolicy:
     """A learned policy with all that it needs to judge or to learn on.
 
@@ -87,11 +155,8 @@ class StoredPolicy:
 
     def save(self, folder: Path) -> None:
         """Writes `policy.safetensors` and `features.safetensors`."""
-        policy = {f"network.{name}": value for name, value in self.parameters.items()}
-        policy |= {"scaler.mean": self.scaler.mean, "scaler.deviation": self.scaler.deviation}
-        if self.scaler.projection is not None:
-            policy["scaler.projection"] = self.scaler.projection
-        save_tensors(folder / "policy.safetensors", {**policy, "price": torch.tensor(self.price)})
+        networks = PolicyNetworks(parameters=self.parameters, scaler=self.scaler, price=self.price)
+        networks.save(folder / POLICY_FILE)
         known = {
             "features": self.features,
             "coverage": self.evidence.coverage,
@@ -108,21 +173,15 @@ class StoredPolicy:
         Raises:
             CoresetError: if a file is missing or damaged.
         """
-        policy = load_tensors(folder / "policy.safetensors")
+        networks = PolicyNetworks.load(folder / POLICY_FILE)
         known = load_tensors(folder / "features.safetensors")
         behaviour = None
         if f"behaviour.{_BEHAVIOUR[0]}" in known:
             behaviour = Behaviour(**{name: known[f"behaviour.{name}"] for name in _BEHAVIOUR})
         return cls(
-            parameters={
-                name.removeprefix("network."): value for name, value in policy.items() if name.startswith("network.")
-            },
-            scaler=StateScaler(
-                mean=policy["scaler.mean"],
-                deviation=policy["scaler.deviation"],
-                projection=policy.get("scaler.projection"),
-            ),
-            price=float(policy["price"]),
+            parameters=networks.parameters,
+            scaler=networks.scaler,
+            price=networks.price,
             features=known["features"],
             evidence=Evidence(coverage=known["coverage"], mean_cover=known["mean_cover"], behaviour=behaviour),
         )

@@ -41,6 +41,8 @@ class RLSelector:
         settle_passes: Passes over the clean features after the target training.
         checkpoint: `last`, or `best_r2` as in the paper: the policy of the epoch with the highest redundancy reward
             among those whose share is within 0.01 of the ratio; without such an epoch, the last.
+        unseen_passes: Passes in which a second policy learns from the features alone, for `rlsel apply`: an unseen
+            sample has no history. 0 stores none; with `state=features` the policy itself serves.
     """
 
     name: ClassVar[str] = "rl_selector"
@@ -56,6 +58,7 @@ class RLSelector:
     warmup_epochs: int = 1
     settle_passes: int = 8
     checkpoint: Literal["last", "best_r2"] = "last"
+    unseen_passes: int = 3
 
     def __post_init__(self) -> None:
         one_of("selector.state", self.state, ("features", "features+history"))
@@ -64,6 +67,7 @@ class RLSelector:
         positive_int("selector.warmup_epochs", self.warmup_epochs)
         int_at_least("selector.settle_passes", self.settle_passes, 0)
         one_of("selector.checkpoint", self.checkpoint, ("last", "best_r2"))
+        int_at_least("selector.unseen_passes", self.unseen_passes, 0)
 
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None
@@ -82,6 +86,8 @@ class RLSelector:
         if task.features is None and observed.dynamics is not None:
             behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
         logits = learner.finish(selection_features(task, observed), behaviour)
+        if self.unseen_passes and self.state != "features" and task.features is None:
+            learner.learn_for_unseen(self.unseen_passes)
         return Scores(values=logits, kind="logit", policy=True)
 
     def learner(self, size: int, seed: int, recording: Recording) -> PolicyLearner:

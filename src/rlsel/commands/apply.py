@@ -1,0 +1,186 @@
+"""`rlsel apply`: a saved policy judges samples that it has never seen, as no score of a training could."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from rlsel.budget import kept_count
+from rlsel.commands.coresets import Origin, save_coreset
+from rlsel.commands.datasets import read_dataset
+from rlsel.commands.folders import (
+    OUTPUTS,
+    RunFolder,
+    begun,
+    cell_name,
+    check_writable,
+    common_parent,
+    require_finished,
+)
+from rlsel.commands.requests import ApplyRequest
+from rlsel.commands.settings import selection_settings, settings_hash
+from rlsel.commands.targets import load_target, load_target_input
+from rlsel.coreset import Coreset
+from rlsel.data.dataset import Dataset
+from rlsel.errors import ConfigurationError, CoresetError, DataError
+from rlsel.export import ResolvedExport, resolve
+from rlsel.models.target import TargetModel
+from rlsel.provenance import Provenance
+from rlsel.selectors.base import Scores
+from rlsel.selectors.policy_state import POLICY_FILE, UNSEEN_FILE, PolicyNetworks
+from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.evaluation import clean_pass
+from rlsel.training.reporting import Reporter
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """The run, as far as it serves unseen samples."""
+
+    selector: RLSelector
+    policy: PolicyNetworks
+    recorded: Provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cell:
+    ratio: float
+    export: ResolvedExport
+    settings: dict[str, Any]
+    folder: RunFolder
+
+
+def apply(request: ApplyRequest, reporter: Reporter) -> Path:
+    """Makes the coresets that do not exist yet.
+
+    Returns:
+        The run folder; the folder that holds all of them where there are several.
+
+    Raises:
+        RlselError: for a user's mistake; no folder is left then.
+    """
+    began = time.monotonic()
+    source = _source(request)
+    cells = [_cell(request, source, ratio) for ratio in request.ratios]
+    paths = [cell.folder.path for cell in cells]
+    missing = [cell for cell in cells if request.options.resume == "never" or not cell.folder.complete]
+    if missing:
+        check_writable(paths[0])
+        takes = load_target_input(request.run)
+        model = load_target(request.run, request.settings.model, takes)
+        dataset = read_dataset(request.settings)
+        takes.check(dataset)
+        for ratio in request.ratios:
+            kept_count(ratio, len(dataset.train))
+        with (
+            request.options.device.computing() as fabric,
+            begun([cell.folder for cell in missing], "apply", [cell.settings for cell in missing]),
+        ):
+            # the model knows images as they were normalised when it was trained
+            features = _features(model, replace(dataset, mean=takes.mean, std=takes.std), fabric)
+            if source.selector.reward.priced:
+                reporter.note(_unmoved(source, features, dataset))
+            shared_seconds = time.monotonic() - began
+            for cell in missing:
+                _select(request, cell, source, dataset, features, began=time.monotonic() - shared_seconds)
+    return common_parent(paths, request.options.run_dir)
+
+
+def _source(request: ApplyRequest) -> _Source:
+    selector = request.selector
+    if not isinstance(selector, RLSelector):
+        raise ConfigurationError(
+            f"run must be a select run of a policy, got one of selector={selector.name}: a score says nothing of "
+            "samples that it was not made for, score the new data anew"
+        )
+    require_finished(request.run)
+    recorded = Coreset.load(request.run).provenance
+    if recorded.parent is not None:
+        raise CoresetError(
+            f"run must be a select run, got {str(request.run)!r}: give the one that it began with, {recorded.parent}"
+        )
+    if recorded.selector.settings.get("features") is not None:
+        raise CoresetError(
+            "run must be a select run on the target model's features, got one with features=: its policy cannot "
+            "compute those of other samples, select without features="
+        )
+    if selector.state == "features":
+        return _Source(selector=selector, policy=PolicyNetworks.load(request.run / POLICY_FILE), recorded=recorded)
+    if selector.unseen_passes == 0:
+        raise CoresetError(
+            f"run must be a select run with a policy for unseen samples, got selector.unseen_passes=0 in "
+            f"{str(request.run)!r}: select with selector.unseen_passes={RLSelector().unseen_passes}"
+        )
+    return _Source(selector=selector, policy=PolicyNetworks.load(request.run / UNSEEN_FILE), recorded=recorded)
+
+
+def _cell(request: ApplyRequest, source: _Source, ratio: float) -> _Cell:
+    settings = selection_settings(
+        request.settings, selector=source.selector, ratio=ratio, export=request.export, features=None
+    ) | {"run": str(request.run.absolute()), "run_settings_hash": source.recorded.settings_hash}
+    digest = settings_hash(settings)
+    several = request.options.several or len(request.ratios) > 1
+    name = cell_name(ratio, request.settings.seed, digest)  # always with the hash: the run has no default
+    run_dir = request.options.run_dir
+    if run_dir is None:
+        path = OUTPUTS / "apply" / request.settings.dataset.name / source.selector.name / name
+    else:
+        path = run_dir / source.selector.name / name if several else run_dir
+    return _Cell(
+        ratio=ratio,
+        export=resolve(request.export, source.selector.export),
+        settings=settings,
+        folder=RunFolder(path=path.absolute(), digest=digest),
+    )
+
+
+def _features(model: TargetModel, dataset: Dataset, fabric: Fabric) -> Tensor:
+    """Returns the (N, D) clean features of the training split."""
+    model.to(fabric.device)
+    features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
+    if not torch.isfinite(features).all():
+        raise DataError(
+            f"features must be finite numbers, got NaN or infinity for {dataset.name}: its pixels must be of the "
+            "range of those that the run was trained on"
+        )
+    return features
+
+
+def _unmoved(source: _Source, features: Tensor, dataset: Dataset) -> str:
+    """Tells how far the policy, as it was learned, is from its own ratio on this data: how strange it finds them."""
+    share = float((source.policy.judge(features, source.selector.policy, ratio=None) > 0).float().mean())
+    recorded = source.recorded
+    return (
+        f"note: learned to keep {recorded.ratio.requested:g} of {recorded.dataset.name}, the policy would keep "
+        f"{share:.3f} of these {len(features)} samples of {dataset.name} if its threshold stayed"
+    )
+
+
+def _select(
+    request: ApplyRequest, cell: _Cell, source: _Source, dataset: Dataset, features: Tensor, *, began: float
+) -> None:
+    # as in a selection, a reward without a price leaves the threshold where the policy ended
+    ratio = cell.ratio if source.selector.reward.priced else None
+    logits = source.policy.judge(features, source.selector.policy, ratio=ratio)
+    save_coreset(
+        cell.folder.path,
+        Scores(values=logits, kind="logit", policy=True),
+        dataset=dataset,
+        origin=Origin(
+            selector=source.selector.name,
+            settings=cell.settings,
+            digest=cell.folder.digest,
+            ratio=cell.ratio,
+            seed=request.settings.seed,
+            export=cell.export,
+            wall_seconds=time.monotonic() - began,
+            parent=request.run.absolute(),
+        ),
+    )
+    cell.folder.set_state("complete")

@@ -1,0 +1,122 @@
+"""The target model of a run on disk, with what must be known to use it on other data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from rlsel.data.dataset import Dataset
+from rlsel.errors import CoresetError, DataError
+from rlsel.files import write_json
+from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.randomness import borrowed_global_torch_state
+from rlsel.training.checkpoints import load_tensors, save_tensors
+
+TARGET_FILE, INPUT_FILE = "target.safetensors", "target.json"
+
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetInput:
+    """What a trained target model takes.
+
+    Attributes:
+        image_shape: (C_in, H, W).
+        num_classes: C of its head.
+        mean: C_in channel means that its images were normalised with.
+        std: C_in channel standard deviations.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> TargetInput:
+        """Returns that of a model trained on `dataset`."""
+        return cls(image_shape=dataset.image_shape, num_classes=dataset.num_classes, mean=dataset.mean, std=dataset.std)
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuses a data set that the model cannot judge; fewer classes than its own are no obstacle.
+
+        Raises:
+            DataError: for images of another shape, or more classes.
+        """
+        if dataset.image_shape != self.image_shape:
+            raise DataError(
+                f"dataset must have images of {_shape(self.image_shape)} (channels x height x width), as the run's "
+                f"target model takes, got {_shape(dataset.image_shape)} in {dataset.name}: select from it anew"
+            )
+        if dataset.num_classes > self.num_classes:
+            raise DataError(
+                f"dataset must have at most the {self.num_classes} classes of the run's target model, got "
+                f"{dataset.num_classes} in {dataset.name}: select from it anew"
+            )
+
+
+def _shape(image_shape: tuple[int, int, int]) -> str:
+    return "x".join(map(str, image_shape))
+
+
+def save_target(folder: Path, model: TargetModel, dataset: Dataset) -> None:
+    """Writes `target.safetensors` and `target.json` of a model that was trained on `dataset`.
+
+    Raises:
+        StorageError: if they cannot be written.
+    """
+    save_tensors(folder / TARGET_FILE, model.state_dict())
+    write_json(folder / INPUT_FILE, {"format_version": _FORMAT_VERSION, **asdict(TargetInput.of(dataset))})
+
+
+def load_target_input(folder: Path) -> TargetInput:
+    """Reads `target.json`.
+
+    Raises:
+        CoresetError: if it is missing or damaged.
+    """
+    path = folder / INPUT_FILE
+    try:
+        content = json.loads(path.read_text())
+        if content["format_version"] != _FORMAT_VERSION:
+            raise ValueError("another version of rlsel wrote it")
+        channels, height, width = map(int, content["image_shape"])
+        return TargetInput(
+            image_shape=(channels, height, width),
+            num_classes=int(content["num_classes"]),
+            mean=tuple(map(float, content["mean"])),
+            std=tuple(map(float, content["std"])),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CoresetError(f"cannot read {path}: {error}: make the run again with resume=never") from error
+
+
+def load_target(folder: Path, spec: ModelSpec, takes: TargetInput) -> TargetModel:
+    """Reads `target.safetensors`.
+
+    Args:
+        folder: Of the run.
+        spec: The model's architecture.
+        takes: As `load_target_input` gave it.
+
+    Returns:
+        The trained model, in the channels-last memory format.
+
+    Raises:
+        CoresetError: if the file is missing, damaged or of another architecture.
+    """
+    tensors = load_tensors(folder / TARGET_FILE)
+    with borrowed_global_torch_state(0, "target", "replaced parameters"):
+        model = spec.build(takes.image_shape, takes.num_classes)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CoresetError(
+            f"cannot read {folder / TARGET_FILE}: it is no {spec.name} as the run recorded it: make the run again with "
+            "resume=never"
+        ) from error
+    return model.to(memory_format=torch.channels_last)
