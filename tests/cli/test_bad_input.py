@@ -46,7 +46,10 @@ ROWS = [
     ("select +model.nope=1", "unknown key 'model.nope'"),
     ("select +policy.nope=1", "unknown key 'policy.nope'"),
     ("select +reward.nope=1", "unknown key 'reward.nope'"),
-    ("select +cover.epsilon=1", "unknown key 'cover.epsilon': cover has distance, reduction, refresh_every"),
+    (
+        "select +cover.epsilon=1",
+        "unknown key 'cover.epsilon': cover has distance, measure, neighbours, reduction, refresh_every",
+    ),
     ("select +export.nope=1", "unknown key 'export.nope'"),
     ("select +device.nope=1", "unknown key 'device.nope'"),
     ("select ratio.deep=1", "unknown key 'ratio.deep'"),

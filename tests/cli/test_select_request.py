@@ -15,7 +15,7 @@ from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.policy.a2c import A2C
 from rlsel.policy.ppo import PPO
-from rlsel.policy.rewards import Cover, Paper
+from rlsel.policy.rewards import Dynamics, Paper
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings
@@ -48,7 +48,9 @@ def test_each_setting_arrives(rlsel: Callable[..., Any], select: Any, tmp_path: 
             seed=4,
         ),
         selectors=(
-            RLSelector(policy=PPO(passes=3), reward=Cover(cap=2.0), cover=CoverSettings(distance="cosine"), rollout=64),
+            RLSelector(
+                policy=PPO(passes=3), reward=Dynamics(cap=2.0), cover=CoverSettings(distance="cosine"), rollout=64
+            ),
         ),
         ratios=(0.3, 1.0),
         export=ExportSettings(mode="stratified", trim_hardest=0.1),

@@ -62,7 +62,7 @@ def test_idx_files_are_read_where_they_are_usually_put(tmp_path: Path, suffix: s
         assert split.labels.tolist() == arrays[f"{prefix}-labels-idx1-ubyte"].tolist()
     assert dataset.class_names[0] == "T-shirt/top"
     assert dataset.image_shape == (1, 28, 28)
-    assert dataset.augmentation == Augmentation()
+    assert dataset.augmentation == Augmentation(crop_padding=2)
 
 
 @pytest.mark.usefixtures("nowhere")

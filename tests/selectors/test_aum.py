@@ -16,7 +16,7 @@ def test_hand_worked_difficulty() -> None:
 def test_it_agrees_with_a_loop_over_epochs_and_classes() -> None:
     logits = torch.randn(4, 12, 3, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(12) % 3
-    margin = torch.stack([sample_dynamics(epoch, labels, None)[0][1] for epoch in logits])
+    margin = torch.stack([sample_dynamics(epoch, labels, labels, None)[0][1] for epoch in logits])
     for i, difficulty in enumerate(aum_difficulty(margin).tolist()):
         area = 0.0
         for epoch in range(4):
@@ -29,7 +29,9 @@ def test_a_wrong_label_is_the_hardest(tiny_task: SelectionTask) -> None:
     margin = torch.full((5, 90), 0.8)
     margin[:, 17] = -0.9
     zeros = torch.zeros(5, 90)
-    dynamics = Dynamics(probability=zeros, margin=margin, error_norm=zeros, correct=zeros.bool(), divergence=zeros)
+    dynamics = Dynamics(
+        probability=zeros, margin=margin, error_norm=zeros, correct=zeros.bool(), divergence=zeros, other_margin=zeros
+    )
     scores = AUM().score(tiny_task, Observed(dynamics=dynamics))
     assert scores.values.argmax() == 17
     assert scores.hardness is not None

@@ -20,7 +20,14 @@ def probabilities(epochs: int, size: int) -> Tensor:
 
 def dynamics_of(probability: Tensor) -> Dynamics:
     zeros = torch.zeros_like(probability)
-    return Dynamics(probability=probability, margin=zeros, error_norm=zeros, correct=zeros.bool(), divergence=zeros)
+    return Dynamics(
+        probability=probability,
+        margin=zeros,
+        error_norm=zeros,
+        correct=zeros.bool(),
+        divergence=zeros,
+        other_margin=zeros,
+    )
 
 
 @pytest.mark.parametrize(("epochs", "window"), [(12, 5), (12, 12), (4, 10)])

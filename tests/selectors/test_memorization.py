@@ -104,7 +104,7 @@ def test_wrong_labels_are_memorized(task: SelectionTask) -> None:
     scores = Memorization(num_models=6).score(task, Observed()).values
     # the chance that a wrong label has a higher score than a right one; one half without any relation
     assert (scores[:WRONG, None] > scores[None, WRONG:]).float().mean() > 0.85
-    assert scores[WRONG:].mean() < 0.2 < scores[:WRONG].mean()
+    assert scores[WRONG:].mean() < 0.25 < scores[:WRONG].mean()
 
 
 def test_tells_how_noisy_it_is(task: SelectionTask, reporter: Any) -> None:

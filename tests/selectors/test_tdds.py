@@ -54,7 +54,14 @@ def test_the_first_row_compares_with_nothing_and_is_not_used() -> None:
 def test_only_the_first_epochs_are_looked_at(tiny_task: SelectionTask) -> None:
     divergence = torch.rand(8, 90, generator=torch.Generator().manual_seed(0))
     zeros = torch.zeros(8, 90)
-    dynamics = Dynamics(probability=zeros, margin=zeros, error_norm=zeros, correct=zeros.bool(), divergence=divergence)
+    dynamics = Dynamics(
+        probability=zeros,
+        margin=zeros,
+        error_norm=zeros,
+        correct=zeros.bool(),
+        divergence=divergence,
+        other_margin=zeros,
+    )
     values = TDDS(epochs=5, window=3).score(tiny_task, Observed(dynamics=dynamics)).values
     assert torch.equal(values, temporal_dual_depth(divergence[:5], window=3, decay=0.9))
 

@@ -17,7 +17,7 @@ from rlsel.cover.settings import CoverSettings
 from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.rewards import Cover, Reward
+from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
@@ -63,7 +63,7 @@ class RLSelectorFinetuned:
     export: ClassVar[ExportSettings] = RLSelector.export
 
     policy: PolicySpec = field(default_factory=A2C)
-    reward: Reward = field(default_factory=Cover)
+    reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)
     ratio: float = 0.7
     from_ratio: float = 0.7
