@@ -9,10 +9,10 @@ import pytest
 import rlsel.conf
 from hydra import compose, initialize_config_module
 
-from rlsel.cli.table import COMMANDS
 from rlsel.data.cifar10 import CIFAR10
 from rlsel.data.fashion_mnist import FashionMNIST
 from rlsel.models.resnet import ResNet18, ResNet50
+from rlsel.policy.rewards import Cover
 from rlsel.selectors.rl_selector import RLSelector
 
 NAMES = (
@@ -28,14 +28,6 @@ TINY = (
     "seeds=[0]", "ratios=[0.5]", "model=small_cnn", "model.width=2",
 )  # fmt: skip
 """Three epochs of two steps; the small network selects, whatever the experiment has, since a suite must be quick."""
-
-
-def needing_evaluation(names: list[str]) -> list[Any]:
-    """Those that measure on further data sets wait for the key `evaluation` of compare."""
-    missing = pytest.mark.skipif(
-        "evaluation" not in COMMANDS["compare"].keys, reason="compare has no key evaluation yet"
-    )
-    return [pytest.param(name, marks=missing) if name.startswith("ood") else name for name in names]
 
 
 @pytest.fixture
@@ -76,7 +68,7 @@ def test_it_composes(name: str) -> None:
         assert (composed.dataset.train_size, composed.budget, composed.training.steps) == (None, "epochs", None)
 
 
-@pytest.mark.parametrize("name", needing_evaluation(ALL))
+@pytest.mark.parametrize("name", ALL)
 def test_it_is_a_request_that_makes_sense(rlsel: Callable[..., Any], compare: Any, name: str) -> None:
     result = rlsel("compare", f"experiment={name}")
     assert (result.code, result.err) == (0, "")
@@ -109,13 +101,10 @@ def test_the_ablations_name_what_they_change(rlsel: Callable[..., Any], compare:
         "prototype": ("prototype", "euclidean"),
         "density": ("density", "euclidean"),
     }
+    # the default reward is made of the training dynamics: with it, the five would hardly differ
+    assert {row.selector.reward for row in redundancy.variants if isinstance(row.selector, RLSelector)} == {Cover()}
     learners = {row.name: row.selector.policy.name for row in policy.variants if isinstance(row.selector, RLSelector)}
     assert learners == {"a2c": "a2c", "ppo": "ppo", "dqn": "dqn"}
-
-
-def rows_of(folder: Path) -> set[tuple[str, str]]:
-    with (folder / "runs.csv").open() as file:
-        return {(row["model"], row["selector"]) for row in csv.DictReader(file)}
 
 
 @pytest.mark.parametrize(
@@ -132,8 +121,13 @@ def rows_of(folder: Path) -> set[tuple[str, str]]:
         ),
         ("tiny_imagenet_small", {"small_cnn"}, {"forgetting", "rl_selector"}),
         ("cross_architecture_small", {"resnet50", "vit", "swin"}, {"moderate", "rl_selector"}),
+        ("ood_small", {"small_cnn"}, {"moderate", "rl_selector"}),
         ("ablation_redundancy_small", {"small_cnn"}, {"cover", "cosine", "knn", "prototype", "density"}),
-        ("ablation_static_small", {"small_cnn"}, {"static_cover", "static_cover_low", "static_reward", "rl_selector"}),
+        (
+            "ablation_static_small",
+            {"small_cnn"},
+            {"static_cover", "static_cover_low", "static_reward", "rl_selector", "rl_cover"},
+        ),
         ("ablation_policy_small", {"small_cnn"}, {"a2c", "ppo", "dqn"}),
         ("ablation_finetune_small", {"small_cnn"}, {"rl_selector", "rl_selector_finetuned"}),
     ],

@@ -34,7 +34,7 @@ def task(feature_task: Callable[..., SelectionTask]) -> SelectionTask:
     """Three classes of a bright row each, under noise; the first labels are wrong."""
     truth = torch.arange(SIZE) % 3
     images = 0.5 * torch.randn(SIZE, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    images[torch.arange(SIZE), 0, truth] += 1.5
+    images[torch.arange(SIZE), 0, truth] += 2.0
     labels = truth.clone()
     labels[:WRONG] = (labels[:WRONG] + 1) % 3
     made = feature_task(labels, images=images)
@@ -104,7 +104,7 @@ def test_wrong_labels_are_memorized(task: SelectionTask) -> None:
     scores = Memorization(num_models=6).score(task, Observed()).values
     # the chance that a wrong label has a higher score than a right one; one half without any relation
     assert (scores[:WRONG, None] > scores[None, WRONG:]).float().mean() > 0.85
-    assert scores[WRONG:].mean() < 0.25 < scores[:WRONG].mean()
+    assert scores[WRONG:].mean() < 0.2 < scores[:WRONG].mean()
 
 
 def test_tells_how_noisy_it_is(task: SelectionTask, reporter: Any) -> None:

@@ -32,8 +32,6 @@ from torch import Tensor
 from rlsel.checks import number_between
 from rlsel.policy.label_errors import label_error_probability
 
-_MOST_DOUBT = 2.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
@@ -231,6 +229,9 @@ def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
 
 def _standardised(values: Tensor) -> Tensor:
     return (values - values.mean()) / values.std().clamp_min(1e-6)
+
+
+_MOST_DOUBT = 2.0
 
 
 def doubt(behaviour: Behaviour) -> Tensor:

@@ -124,17 +124,8 @@ class DynamicsRecorder:
 
     def dynamics(self) -> Dynamics:
         """Returns what was recorded so far; before the end of the first epoch, E is zero."""
-        if not self._epochs:
-            empty = torch.zeros(0, self._neutral.shape[1])
-            return Dynamics(
-                probability=empty,
-                margin=empty,
-                error_norm=empty,
-                correct=empty.bool(),
-                divergence=empty,
-                other_margin=empty,
-            )
-        probability, margin, error_norm, correct, divergence, other_margin = torch.stack(self._epochs, dim=1)
+        rows = torch.stack(self._epochs, dim=1) if self._epochs else self._neutral[:, None, :][:, :0]
+        probability, margin, error_norm, correct, divergence, other_margin = rows
         return Dynamics(
             probability=probability,
             margin=margin,
