@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -24,15 +25,25 @@ def test_the_papers_sizes() -> None:
     assert sum(value.numel() for value in judge.parameters()) == 82_305
 
 
-def test_three_layers_with_relu_between_them() -> None:
+def test_three_layers_with_leaky_relu_between_them() -> None:
     network = ThreeLayers(2, (2, 1), 1, generator=generator())
     weights = ([[1.0, 0.0], [0.0, -1.0]], [[2.0, 3.0]], [[-5.0]])
     with torch.no_grad():
         for layer, weight in zip(network.layers, weights, strict=True):
             layer.weight.copy_(torch.tensor(weight))
         network.last.bias += 1
-    # (1, −2) → (1, 2) → 2 + 6 = 8 → −40 + 1; (−1, 2) → (0, 0) → 0 → 1: the last layer has no ReLU
-    assert network(torch.tensor([[1.0, -2.0], [-1.0, 2.0]])).tolist() == [[-39], [1]]
+    # (1, −2) → (1, 2) → 2 + 6 = 8 → −40 + 1: the last layer has no ReLU
+    # (−1, 2) → (−1, −2), leaking (−0.01, −0.02) → −0.02 − 0.06 = −0.08, leaking −0.0008 → 0.004 + 1
+    assert network(torch.tensor([[1.0, -2.0], [-1.0, 2.0]])).flatten().tolist() == pytest.approx([-39, 1.004])
+
+
+def test_samples_for_which_every_unit_is_off_stay_apart() -> None:
+    network = ThreeLayers(1, (2, 2), 1, generator=generator())
+    with torch.no_grad():
+        for layer in network.layers[:2]:
+            layer.weight.copy_(torch.eye(2)[:, : layer.in_features].abs() + 1)
+        network.last.weight.fill_(1.0)
+    assert len(network(-torch.arange(1.0, 6.0)[:, None]).unique()) == 5
 
 
 def test_initial_weights_are_orthogonal_and_the_output_is_small() -> None:

@@ -7,10 +7,14 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import leaky_relu
 
 
 class ThreeLayers(nn.Module):
-    """Three linear layers with ReLU between them and orthogonal initial weights.
+    """Three linear layers with leaky ReLU between them and orthogonal initial weights.
+
+    The authors' ReLU can be off in every unit for a large part of the samples: their logits are then one number, which
+    no price on keeping can divide. A slope of 0.01 below zero keeps them apart, and lets them learn.
 
     The last layer starts a hundred times smaller, so that a fresh actor is undecided and a fresh critic expects little.
     """
@@ -31,7 +35,7 @@ class ThreeLayers(nn.Module):
     def forward(self, states: Tensor) -> Tensor:
         """Maps (B, `inputs`) to (B, `outputs`)."""
         first, second, _ = self.layers
-        return self.last(torch.relu(second(torch.relu(first(states)))))  # type: ignore[no-any-return]
+        return self.last(leaky_relu(second(leaky_relu(first(states)))))  # type: ignore[no-any-return]
 
     @property
     def last(self) -> nn.Linear:
