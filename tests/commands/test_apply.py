@@ -234,15 +234,9 @@ def test_an_interrupted_run_is_refused(request_for: Request, source: Path, tmp_p
     refused(request_for("new/run"), tmp_path, CoresetError, "folder of a finished run, got .*, which is running")
 
 
-def test_a_run_without_a_policy_for_unseen_samples_is_refused(
-    request_for: Request, source: Path, settings: RunSettings, tmp_path: Path
-) -> None:
-    selector = replace(QUICK, unseen_passes=0)
-    folder = selected(settings, tmp_path / "other", selectors=(selector,))
-    wrong = request_for("new/run", run=folder, selector=selector)
-    refused(wrong, tmp_path, CoresetError, "got selector.unseen_passes=0 in .* select with selector.unseen_passes=3")
-    (source / "unseen_policy.safetensors").unlink()
-    refused(request_for("new/run"), tmp_path, CoresetError, r"cannot read .*unseen_policy\.safetensors")
+def test_a_run_whose_policy_is_lost_is_refused(request_for: Request, source: Path, tmp_path: Path) -> None:
+    (source / "policy.safetensors").unlink()
+    refused(request_for("new/run"), tmp_path, CoresetError, r"cannot read .*policy\.safetensors")
 
 
 def test_unfit_data_is_refused(

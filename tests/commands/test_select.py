@@ -9,15 +9,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest
-from rlsel.commands.select import select
+from rlsel.commands.select import plan, select
 from rlsel.coreset import Coreset
 from rlsel.errors import ConfigurationError, DataError, StorageError
 from rlsel.export import ExportSettings
 from rlsel.policy.dqn import DQN
 from rlsel.policy.ppo import PPO
-from rlsel.policy.rewards import Dynamics
+from rlsel.policy.rewards import Dynamics, Paper
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector
 from rlsel.selectors.el2n import EL2N
@@ -27,8 +29,7 @@ from rlsel.training.reporting import SilentReporter
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
 FILES = {"indices.npy", "scores.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
-UNSEEN = {"unseen_policy.safetensors"}
-LEARNED = {"metrics.jsonl", "policy.safetensors", "features.safetensors", "target.safetensors", "target.json"} | UNSEEN
+LEARNED = {"metrics.jsonl", "policy.safetensors", "features.safetensors", "target.safetensors", "target.json"}
 
 Request = Callable[..., SelectRequest]
 
@@ -217,8 +218,7 @@ def test_features_of_the_user_need_no_training(request_for: Request, tmp_path: P
     np.save(path, np.random.default_rng(0).normal(size=(90, 5)))
     folder = select(request_for(selectors=(replace(QUICK, reward=Dynamics()),), features=path), reporter)
     assert reporter.trainings == []
-    # nobody has the user's features of unseen samples
-    assert names(folder) == FILES | LEARNED - UNSEEN - {"target.safetensors", "target.json", "metrics.jsonl"}
+    assert names(folder) == FILES | LEARNED - {"target.safetensors", "target.json", "metrics.jsonl"}
 
 
 @pytest.mark.parametrize("features", [np.zeros((89, 5)), np.full((90, 5), np.nan)])
@@ -394,18 +394,31 @@ def test_another_training_is_not_taken_for_recorded_scores(request_for: Request,
     assert len(reporter.trainings) == 1
 
 
-def test_the_policy_for_unseen_samples_changes_nothing(request_for: Request) -> None:
-    with_it, without = (
-        run(request_for("with")),
-        run(request_for("without", selectors=(replace(QUICK, unseen_passes=0),))),
-    )
-    assert names(with_it) == FILES | LEARNED
-    assert names(without) == FILES | LEARNED - UNSEEN
-    same = LEARNED - UNSEEN - {"metrics.jsonl"} | {"scores.npy", "indices.npy", "selected.csv"}
-    for name in sorted(same):
-        assert (with_it / name).read_bytes() == (without / name).read_bytes(), name
-    assert rows(with_it) == rows(without)
+def test_one_conditioned_policy_serves_every_ratio(request_for: Request, reporter: Any) -> None:
+    conditioned = replace(QUICK, conditioned=True)
+    several = request_for("several", selectors=(conditioned,), ratios=(0.3, 0.5, 0.8))
+    select(several, reporter)
+    folders = [cell.folder.path for cell in plan(several)]
+    assert [len(np.load(folder / "indices.npy")) for folder in folders] == [27, 45, 72]
+    assert [record(folder)["ratio"]["thresholded"] for folder in folders] == [0.3, 0.5, 0.8]
+    # the networks differ by the threshold only
+    parameters = [load_file(folder / "policy.safetensors") for folder in folders]
+    last = "network.actor.layers.2.bias"
+    assert all(torch.equal(parameters[0][name], parameters[2][name]) for name in parameters[0] if name != last)
+    assert not torch.equal(parameters[0][last], parameters[2][last])
+    # and it is the same alone
+    alone = run(request_for("alone", selectors=(conditioned,), ratios=(0.5,)))
+    assert (alone / "scores.npy").read_bytes() == (folders[1] / "scores.npy").read_bytes()
+    assert rows(alone) == rows(folders[1])
 
 
-def test_a_policy_that_sees_features_only_serves_unseen_samples_itself(request_for: Request) -> None:
-    assert names(run(request_for(selectors=(replace(QUICK, state="features"),)))) == FILES | LEARNED - UNSEEN
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"reward": Paper()}, "selector.conditioned=true must go with a reward that has a price, got reward=paper"),
+        ({"checkpoint": "best_r2"}, "selector.conditioned=true must go with selector.checkpoint=last, got best_r2"),
+    ],
+)
+def test_what_a_conditioned_policy_cannot_do_is_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        replace(QUICK, conditioned=True, **given)

@@ -80,7 +80,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "warmup_epochs": 7,
         "settle_passes": 7,
         "checkpoint": "best_r2",
-        "unseen_passes": 7,
+        "conditioned": True,
     },
     A2C: {
         "distribution": "beta",

@@ -18,7 +18,7 @@ from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Behaviour, Cover, Dynamics, Evidence, Paper
 from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
-from rlsel.selectors.policy_state import StateScaler, StoredPolicy
+from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns
 from rlsel.training.checkpoints import load_state, save_state
 from rlsel.training.observation import Observer
 
@@ -31,6 +31,7 @@ SETTINGS = LearnerSettings(
     reward=Cover(),
     cover=CoverSettings(),
     ratio=0.7,
+    conditioned=False,
     state="features+history",
     learning=LearningSettings(rollout=50, price_rate=0.05),
     warmup_epochs=1,
@@ -45,8 +46,8 @@ def learner(settings: LearnerSettings = SETTINGS, seed: int = 0) -> tuple[Policy
     return made, [*recording.observers, made]
 
 
-def finish(made: PolicyLearner) -> Tensor:
-    """Finishes on the features that the training drifted around, with a behaviour that tells nothing of the cover."""
+def finish(made: PolicyLearner, ratio: float = 0.7) -> Tensor:
+    """Settles on the features that the training drifted around, with a behaviour that tells nothing, and judges."""
     generator = torch.Generator().manual_seed(4)
     forgetting, error_norm, margin, variability, p_value = torch.rand(5, SIZE, generator=generator)
     behaviour = Behaviour(
@@ -56,7 +57,8 @@ def finish(made: PolicyLearner) -> Tensor:
         variability=variability,
         label_p_value=p_value,
     )
-    return made.finish(FEATURES, behaviour)
+    made.settle(FEATURES, behaviour)
+    return made.judge(ratio)
 
 
 def trained(film: Film, settings: LearnerSettings = SETTINGS, *, epochs: int = 3) -> PolicyLearner:
@@ -105,7 +107,7 @@ class ScriptedPolicy:
         return self.state_dict()
 
     def load_parameters(self, parameters: Mapping[str, Tensor]) -> None:
-        raise NotImplementedError
+        self.version = parameters["version"].clone()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,14 +148,15 @@ def test_before_anything_was_seen_there_is_nothing_to_ask() -> None:
     made.load_state_dict({})
     with pytest.raises(ValueError, match="must have settled"):
         made.stored()
-    with pytest.raises(ValueError, match="must be observed"):
-        made.states(FEATURES)
+    with pytest.raises(ValueError, match="must have settled"):
+        made.judge(0.7)
+    assert not made.settled
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.7, 0.9])
 @pytest.mark.parametrize("policy", [A2C(), A2C(distribution="beta"), PPO(), DQN()], ids=lambda spec: spec.name)
 def test_a_reward_with_a_price_ends_at_the_count_exactly(film: Film, policy: PolicySpec, ratio: float) -> None:
-    logits = finish(trained(film, replace(SETTINGS, policy=policy, ratio=ratio)))
+    logits = finish(trained(film, replace(SETTINGS, policy=policy, ratio=ratio)), ratio)
     assert logits.shape == (SIZE,)
     assert logits.dtype == torch.float32
     assert int((logits > 0).sum()) == round(ratio * SIZE)
@@ -164,12 +167,26 @@ def test_the_papers_reward_is_left_where_it_ends(film: Film) -> None:
     assert int((finish(trained(film, settings)) > 0).sum()) > 60
 
 
-def test_the_state_has_what_it_should(film: Film) -> None:
-    assert trained(film).states(FEATURES).shape == (SIZE, 4 + 7)
-    assert trained(film, replace(SETTINGS, state="features")).states(FEATURES).shape == (SIZE, 4)
+@pytest.mark.parametrize(
+    ("given", "columns"),
+    [
+        ({}, 4 + 7 + 1),  # the features, the history, and that there is one
+        ({"state": "features"}, 4),
+        ({"conditioned": True}, 4 + 7 + 1 + 1),  # and the ratio
+        ({"state": "features", "conditioned": True}, 4 + 1),
+    ],
+)
+def test_the_state_has_what_it_should(film: Film, given: dict[str, Any], columns: int) -> None:
+    made = trained(film, replace(SETTINGS, **given))
+    finish(made)
+    assert made.stored().scaler.size == columns
+
+
+def test_features_of_the_user_have_no_behaviour() -> None:
     made, _ = learner()
-    made.finish(FEATURES, None)  # features of the user: no behaviour
-    assert made.states(FEATURES).shape == (SIZE, 4 + 1)
+    made.settle(FEATURES, None)
+    made.judge(0.7)
+    assert made.stored().scaler.size == 4 + 1 + 1
 
 
 @pytest.mark.parametrize(
@@ -218,6 +235,7 @@ def test_the_best_epoch_is_that_of_the_highest_redundancy_reward_at_the_ratio(fi
         policy=Script(policy=policy),
         ratio=0.3,
         checkpoint="best_r2",
+        cover=CoverSettings(refresh_every=1),
         learning=LearningSettings(rollout=SIZE, price_rate=0.05),
     )
     made, observers = learner(settings)
@@ -237,6 +255,7 @@ def test_without_an_epoch_at_the_ratio_it_is_the_last(film: Film) -> None:
         policy=Script(policy=policy),
         ratio=0.3,
         checkpoint="best_r2",
+        cover=CoverSettings(refresh_every=1),
         learning=LearningSettings(rollout=SIZE, price_rate=0.05),
     )
     made = trained(film, settings, epochs=5)
@@ -256,13 +275,15 @@ def test_a_stored_policy_judges_as_before(film: Film, tmp_path: Path) -> None:
     stored.save(tmp_path)
     fresh, _ = learner(seed=5)
     # without further passes, at the same ratio, there is nothing to learn and nothing to solve
-    assert torch.equal(fresh.adapt(StoredPolicy.load(tmp_path), 0), before)
+    fresh.adapt(StoredPolicy.load(tmp_path), 0)
+    assert torch.equal(fresh.judge(0.7), before)
 
 
 def test_a_stored_policy_adapts_to_another_ratio(film: Film) -> None:
     stored, before = stored_at_seventy_percent(film)
     fresh, _ = learner(replace(SETTINGS, ratio=0.4), seed=5)
-    after = fresh.adapt(stored, 15)
+    fresh.adapt(stored, 15)
+    after = fresh.judge(0.4)
     assert int((after > 0).sum()) == 40
     # what was among the best stays so: 40 of the 70 kept before
     assert float((before[after > 0] > 0).float().mean()) > 0.85
@@ -270,9 +291,10 @@ def test_a_stored_policy_adapts_to_another_ratio(film: Film) -> None:
     # from nothing, as many passes know less of the signal
     scratch, _ = learner(replace(SETTINGS, ratio=0.4, settle_passes=2), seed=5)
     signal = stored.evidence.mean_cover
-    blank = finish(scratch)
+    blank = finish(scratch, 0.4)
     warm, _ = learner(replace(SETTINGS, ratio=0.4), seed=5)
-    assert correlation(warm.adapt(stored, 2), signal) > correlation(blank, signal)
+    warm.adapt(stored, 2)
+    assert correlation(warm.judge(0.4), signal) > correlation(blank, signal)
 
 
 def correlation(first: Tensor, second: Tensor) -> float:
@@ -285,64 +307,73 @@ def test_it_learns_the_cover(film: Film) -> None:
     assert correlation(logits, made.stored().evidence.mean_cover) > 0.9
 
 
-@pytest.mark.parametrize("policy", [A2C(), A2C(distribution="beta"), PPO(), DQN()], ids=lambda spec: spec.name)
-def test_a_second_policy_judges_unseen_samples_by_their_features(film: Film, policy: PolicySpec) -> None:
-    settings = replace(SETTINGS, policy=policy, ratio=0.4)
-    made = trained(film, settings)
-    logits = finish(made)
-    before = {name: value.clone() for name, value in made.stored().parameters.items()}
-    states, share = made.states(FEATURES), torch.get_rng_state()
-    assert made.for_unseen is None
-    made.learn_for_unseen(3)
-    assert made.for_unseen is not None
-    # neither the first policy nor torch's own generator takes notice
-    after = made.stored()
-    assert all(torch.equal(after.parameters[name], value) for name, value in before.items())
-    assert torch.equal(made.states(FEATURES), states)
-    assert torch.equal(torch.get_rng_state(), share)
-    judged = made.for_unseen.judge(FEATURES, policy, ratio=None)
-    assert int((judged > 0).sum()) == 40
-    assert not torch.equal(judged, logits)
-    # alike twice, and of the seed
-    again = trained(film, settings)
-    finish(again)
-    again.learn_for_unseen(3)
-    assert again.for_unseen is not None
-    assert torch.equal(again.for_unseen.judge(FEATURES, policy, ratio=None), judged)
+def test_it_acts_in_the_epochs_that_follow_a_measurement(film: Film) -> None:
+    made, observers = learner(replace(SETTINGS, cover=CoverSettings(refresh_every=3), reward=Cover()))
+    acted, before = [], made.actions(torch.arange(SIZE))
+    for epoch in range(7):
+        film(observers, FEATURES, LABELS, epochs=range(epoch, epoch + 1))
+        after = made.actions(torch.arange(SIZE)).clone()
+        if not torch.equal(before, after):
+            acted.append(epoch)
+        before = after
+    assert acted == [1, 3, 6]  # measured after the epochs 0, 2 and 5
 
 
-def test_without_a_price_the_second_policy_is_left_where_it_ends(film: Film) -> None:
-    settings = replace(SETTINGS, reward=Paper(), ratio=0.3)
-    made = trained(film, settings)
-    finish(made)
-    made.learn_for_unseen(60)
-    assert made.for_unseen is not None
-    assert int((made.for_unseen.judge(FEATURES, settings.policy, ratio=None) > 0).sum()) > 60
+def hidden_signal(count: int) -> tuple[Tensor, Tensor]:
+    """Returns features, and a signal that can be told from them."""
+    features = torch.randn(count, 6, generator=torch.Generator().manual_seed(8))
+    return features, features[:, 0] + 0.5 * features[:, 1] * features[:, 2]
 
 
-def test_the_second_policy_comes_after_the_first() -> None:
-    made, _ = learner()
-    with pytest.raises(ValueError, match="must have settled"):
-        made.learn_for_unseen(3)
-
-
-def test_what_the_second_policy_learned_holds_for_samples_that_it_never_saw() -> None:
-    features = torch.randn(2000, 6, generator=torch.Generator().manual_seed(8))
-    signal = features[:, 0] + 0.5 * features[:, 1] * features[:, 2]
-    evidence = Evidence(coverage=signal, mean_cover=signal / signal.std())
-    made = PolicyLearner(
-        replace(SETTINGS, learning=LearningSettings(rollout=100, price_rate=0.05)),
-        size=1000,
-        seed=0,
-        recording=Recording(torch.zeros(1000, dtype=torch.int64), 1),
+def settled_on(features: Tensor, signal: Tensor, settings: LearnerSettings) -> PolicyLearner:
+    """Returns a learner that learned a signal, which is in its history too, in five passes from nothing."""
+    settings = replace(settings, learning=LearningSettings(rollout=100, price_rate=0.05))
+    made = PolicyLearner(settings, size=1000, seed=0, recording=Recording(torch.zeros(1000, dtype=torch.int64), 1))
+    columns = 1 + 1
+    scaler = StateScaler.fit(features, history=columns, conditioned=settings.conditioned)
+    made.adapt(
+        StoredPolicy(
+            parameters=settings.policy.build(scaler.size, 0).parameters_by_name(),
+            scaler=scaler,
+            price=0.0,
+            features=features,
+            evidence=Evidence(coverage=signal, mean_cover=signal / signal.std()),
+        ),
+        10,
     )
-    part = Evidence(coverage=evidence.coverage[:1000], mean_cover=evidence.mean_cover[:1000])
-    scaler = StateScaler.fit(features[:1000])
-    full = A2C().build(6 + 1, 0).parameters_by_name()
-    made.adapt(StoredPolicy(parameters=full, scaler=scaler, price=0.0, features=features[:1000], evidence=part), 0)
-    made.learn_for_unseen(5)
-    assert made.for_unseen is not None
-    unseen = made.for_unseen.judge(features[1000:], A2C(), ratio=0.25)
+    return made
+
+
+@pytest.mark.parametrize("conditioned", [False, True])
+def test_it_judges_samples_with_a_history_and_samples_that_it_never_saw(conditioned: bool) -> None:
+    features, signal = hidden_signal(2000)
+    settings = replace(SETTINGS, ratio=0.25, conditioned=conditioned)
+    made = settled_on(features[:1000], signal[:1000], settings)
+    assert correlation(made.judge(0.25), signal[:1000]) > 0.9
+    stored = made.stored()
+    unseen = stored.networks.judge(features[1000:], A2C(), ratio=0.25, move=True)
     assert int((unseen > 0).sum()) == 250
     # chance is 0 ± 0.03
     assert correlation(unseen, signal[1000:]) > 0.6
+
+
+def test_a_conditioned_policy_knows_the_price_of_each_ratio() -> None:
+    features, signal = hidden_signal(1000)
+    made = settled_on(features, signal, replace(SETTINGS, conditioned=True))
+    for ratio in (0.2, 0.5, 0.8):
+        logits = made.judge(ratio)
+        assert int((logits > 0).sum()) == round(1000 * ratio)
+        stored = made.stored()
+        session_like = A2C().build(stored.scaler.size, 0)
+        session_like.load_parameters(made._settled.parameters)  # type: ignore[union-attr]
+        states = stored.scaler.states(features, history_columns(stored.evidence), ratio=ratio)
+        # before its threshold was moved, it was close already
+        assert float((session_like.keep_logit(states) > 0).float().mean()) == pytest.approx(ratio, abs=0.1)
+    assert torch.equal(made.judge(0.5), made.judge(0.5))
+
+
+def test_what_a_conditioned_policy_was_asked_before_makes_no_difference(film: Film) -> None:
+    once, twice = (trained(film, replace(SETTINGS, conditioned=True)) for _ in range(2))
+    finish(once, 0.3)
+    finish(twice, 0.8)
+    assert torch.equal(once.judge(0.3), twice.judge(0.3))

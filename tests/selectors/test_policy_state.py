@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from rlsel.selectors.policy_state import (
     PolicyNetworks,
     StateScaler,
     StoredPolicy,
+    history_columns,
     random_projection,
 )
 
@@ -32,16 +35,31 @@ def test_states_by_hand() -> None:
     # means 2 and 10; deviations √((4 + 0 + 4) / 2) = 2 and √((25 + 0 + 25) / 2) = 5
     scaler = StateScaler.fit(torch.tensor([[0.0, 5.0], [2.0, 10.0], [4.0, 15.0]]))
     batch = torch.tensor([[3.0, 10.0], [2.0, 0.0], [1000.0, -1000.0]])
-    assert scaler.states(batch, None).tolist() == [[0.5, 0], [0, -2], [10, -10]]  # never further than 10
+    assert scaler.states(batch, None, ratio=0.5).tolist() == [[0.5, 0], [0, -2], [10, -10]]  # never further than 10
+    scaler = replace(scaler, history=1)
     history = torch.tensor([[7.0], [8.0], [9.0]])
-    assert scaler.states(batch, history).tolist() == [[0.5, 0, 7], [0, -2, 8], [10, -10, 9]]
+    assert scaler.states(batch, history, ratio=0.5).tolist() == [[0.5, 0, 7], [0, -2, 8], [10, -10, 9]]
+    assert scaler.states(batch, None, ratio=0.5).tolist() == [[0.5, 0, 0], [0, -2, 0], [10, -10, 0]]  # never seen
+    scaler = replace(scaler, conditioned=True)
+    # half the log-odds: of 0.8, log(4) / 2
+    assert scaler.states(batch, history, ratio=0.8)[:, 3].tolist() == pytest.approx([math.log(2)] * 3)
+    assert torch.isfinite(scaler.states(batch, history, ratio=1.0)).all()
+    assert scaler.size == 4
+
+
+def test_a_history_says_that_there_is_one() -> None:
+    known = stored(None).evidence
+    columns = history_columns(known)
+    assert torch.equal(columns[:, :-1], known.columns())
+    assert columns[:, -1].tolist() == [1.0] * 6
 
 
 def test_a_feature_that_never_fires_is_not_blown_up() -> None:
     scaler = StateScaler.fit(torch.tensor([[0.0, 1.0], [0.0, 3.0]]))
     assert float(scaler.deviation[0]) == pytest.approx(1e-3 * 2**0.5 / 2)  # a thousandth of the mean deviation
-    assert torch.isfinite(StateScaler.fit(torch.zeros(3, 2)).states(torch.ones(1, 2), None)).all()
-    assert StateScaler.fit(torch.tensor([[1.0, 2.0]])).states(torch.tensor([[1.0, 3.0]]), None).tolist() == [[0, 1]]
+    assert torch.isfinite(StateScaler.fit(torch.zeros(3, 2)).states(torch.ones(1, 2), None, ratio=0.5)).all()
+    alone = StateScaler.fit(torch.tensor([[1.0, 2.0]]))
+    assert alone.states(torch.tensor([[1.0, 3.0]]), None, ratio=0.5).tolist() == [[0, 1]]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +127,7 @@ def test_states_of_many_features_are_their_standardised_projections() -> None:
     features = 3 + torch.randn(50, 100, generator=generator)
     projection = random_projection(100, generator)
     assert projection is not None
-    states = StateScaler.fit(features, projection).states(features, None)
+    states = StateScaler.fit(features, projection).states(features, None, ratio=0.5)
     assert states.shape == (50, STATE_FEATURES)
     expected = features @ projection
     expected = (expected - expected.mean(dim=0)) / expected.std(dim=0)
@@ -126,11 +144,11 @@ def test_networks_of_features_judge_any_samples(tmp_path: Path) -> None:
     found = PolicyNetworks.load(tmp_path / "some.safetensors")
     assert found.price == 0.25
     others = 2 * torch.randn(30, 4, generator=torch.Generator().manual_seed(2)) + 1
-    expected = spec.build(4, 3).keep_logit(networks.scaler.states(others, None))
-    assert torch.equal(found.judge(others, spec, ratio=None), expected)
+    expected = spec.build(4, 3).keep_logit(networks.scaler.states(others, None, ratio=0.5))
+    assert torch.equal(found.judge(others, spec, ratio=0.3, move=False), expected)
     for ratio, count in ((0.1, 3), (0.5, 15), (1.0, 30)):
-        moved = found.judge(others, spec, ratio=ratio)
+        moved = found.judge(others, spec, ratio=ratio, move=True)
         assert int((moved > 0).sum()) == count
         # a threshold moves all logits alike; float32 rounds the shifted sums
         assert torch.allclose(moved - moved.mean(), expected - expected.mean(), atol=1e-6)
-    assert torch.equal(found.judge(others, spec, ratio=None), expected), "nothing of it stays"
+    assert torch.equal(found.judge(others, spec, ratio=0.3, move=False), expected), "nothing of it stays"

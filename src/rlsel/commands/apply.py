@@ -33,7 +33,7 @@ from rlsel.export import ResolvedExport, resolve
 from rlsel.models.target import TargetModel
 from rlsel.provenance import Provenance
 from rlsel.selectors.base import Scores
-from rlsel.selectors.policy_state import POLICY_FILE, UNSEEN_FILE, PolicyNetworks
+from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.reporting import Reporter
@@ -44,8 +44,12 @@ class _Source:
     """The run, as far as it serves unseen samples."""
 
     selector: RLSelector
-    policy: PolicyNetworks
+    policy: StoredPolicy
     recorded: Provenance
+
+    def judge(self, features: Tensor, ratio: float, *, move: bool) -> Tensor:
+        """Returns the (N,) keep logits of samples with these (N, D) features; see `PolicyNetworks.judge`."""
+        return self.policy.networks.judge(features, self.selector.policy, ratio=ratio, move=move)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,14 +114,7 @@ def _source(request: ApplyRequest) -> _Source:
             "run must be a select run on the target model's features, got one with features=: its policy cannot "
             "compute those of other samples, select without features="
         )
-    if selector.state == "features":
-        return _Source(selector=selector, policy=PolicyNetworks.load(request.run / POLICY_FILE), recorded=recorded)
-    if selector.unseen_passes == 0:
-        raise CoresetError(
-            f"run must be a select run with a policy for unseen samples, got selector.unseen_passes=0 in "
-            f"{str(request.run)!r}: select with selector.unseen_passes={RLSelector().unseen_passes}"
-        )
-    return _Source(selector=selector, policy=PolicyNetworks.load(request.run / UNSEEN_FILE), recorded=recorded)
+    return _Source(selector=selector, policy=StoredPolicy.load(request.run), recorded=recorded)
 
 
 def _cell(request: ApplyRequest, source: _Source, ratio: float) -> _Cell:
@@ -153,11 +150,14 @@ def _features(model: TargetModel, dataset: Dataset, fabric: Fabric) -> Tensor:
 
 
 def _unmoved(source: _Source, features: Tensor, dataset: Dataset) -> str:
-    """Tells how far the policy, as it was learned, is from its own ratio on this data: how strange it finds them."""
-    share = float((source.policy.judge(features, source.selector.policy, ratio=None) > 0).float().mean())
+    """Tells how far the policy is from its own ratio on this data, with the threshold that its own samples need."""
     recorded = source.recorded
+    requested = recorded.ratio.requested
+    own = source.judge(source.policy.features, requested, move=False)
+    threshold = own.topk(kept_count(requested, len(own))).values[-1]
+    share = float((source.judge(features, requested, move=False) >= threshold).float().mean())
     return (
-        f"note: learned to keep {recorded.ratio.requested:g} of {recorded.dataset.name}, the policy would keep "
+        f"note: learned to keep {requested:g} of {recorded.dataset.name}, the policy would keep "
         f"{share:.3f} of these {len(features)} samples of {dataset.name} if its threshold stayed"
     )
 
@@ -166,8 +166,8 @@ def _select(
     request: ApplyRequest, cell: _Cell, source: _Source, dataset: Dataset, features: Tensor, *, began: float
 ) -> None:
     # as in a selection, a reward without a price leaves the threshold where the policy ended
-    ratio = cell.ratio if source.selector.reward.priced else None
-    logits = source.policy.judge(features, source.selector.policy, ratio=ratio)
+    priced = source.selector.reward.priced
+    logits = source.judge(features, cell.ratio, move=priced)
     save_coreset(
         cell.folder.path,
         Scores(values=logits, kind="logit", policy=True),

@@ -107,15 +107,16 @@ def _finetune(
     seed = request.settings.seed
     if request.features == "saved":
         learner = _learner(cell, dataset, seed, Recording(dataset.train.labels, dataset.num_classes))
-        logits = learner.adapt(stored, request.epochs)
+        learner.adapt(stored, request.epochs)
     else:
         recording = Recording(dataset.train.labels, dataset.num_classes)
         learner = _learner(cell, dataset, seed, recording)
         learner.warm_start(stored)
         model = _continue(request, cell, dataset, [*recording.observers, learner], fabric, reporter)
         features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
-        logits = learner.finish(features, stored.evidence.behaviour)
+        learner.settle(features, stored.evidence.behaviour)
         save_tensors(cell.folder.path / "target.safetensors", model.state_dict())
+    logits = learner.judge(cell.selector.ratio)
     learner.stored().save(cell.folder.path)
     save_coreset(
         cell.folder.path,

@@ -31,7 +31,6 @@ from rlsel.coreset import Coreset
 from rlsel.export import ResolvedExport, refuse_threshold_of_a_score, resolve
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, depends_on_ratio, for_ratio
 from rlsel.selectors.policy_learner import PolicyLearner
-from rlsel.selectors.policy_state import UNSEEN_FILE
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.target import SharedTraining
 from rlsel.training.loop import Checkpointing
@@ -291,8 +290,6 @@ def _export(cell: Cell, task: SelectionTask, watched: Observed, scores: Scores, 
     start = time.monotonic()
     if isinstance(watched.observer, PolicyLearner):
         watched.observer.stored().save(cell.folder.path)
-        if watched.observer.for_unseen is not None:
-            watched.observer.for_unseen.save(cell.folder.path / UNSEEN_FILE)
         if watched.model is not None:
             save_target(cell.folder.path, watched.model, task.dataset)
     _save(cell, task, scores, seconds=seconds + time.monotonic() - start, parent=None)

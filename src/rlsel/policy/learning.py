@@ -17,6 +17,9 @@ from rlsel.budget import kept_count
 from rlsel.policy.mdp import Decision, Experience, Policy
 from rlsel.policy.rewards import Account, Reward
 
+_FIRST_RATE, _FINAL_RATE = 3.0, 0.1
+"""Factors of the learning rate in the first and the last pass of a sweep; the first is high, as the passes are few."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearningSettings:
@@ -51,6 +54,11 @@ class Meter:
         return means
 
 
+def ratio_column(ratio: Tensor) -> Tensor:
+    """Returns how a state tells the policy the share to keep: half the log-odds, for any shape of shares in [0, 1]."""
+    return torch.logit(ratio, eps=1e-3) / 2
+
+
 def solve_price(policy: Policy, states: Tensor, ratio: float, *, rounds: int = 30) -> None:
     """Shifts a policy so that the share of its keep logits above 0 becomes the ratio.
 
@@ -78,8 +86,7 @@ class PolicySession:
 
     Attributes:
         policy: What learns.
-        price: The price on keeping; stays 0 for a reward that has none.
-        merit: (N,) what keeping each sample is worth now.
+        price: The price on keeping; stays 0 for a reward that has none, and where it depends on the ratio.
         keep_probability: (N,) memory of the newest keep probability of each sample, one half at first.
         actions: (N,) memory of the newest action, 1 at first.
         meter: Rewards, losses and entropy since it was last read.
@@ -95,15 +102,45 @@ class PolicySession:
         settings: LearningSettings,
         generator: torch.Generator,
         device: torch.device,
+        history: int = 0,
+        conditioned: bool = False,
     ) -> None:
+        """Begins to learn.
+
+        Args:
+            policy: What learns.
+            reward: What a decision earns.
+            size: N.
+            ratio: The share to keep.
+            settings: How the policy is fed.
+            generator: Of all that is drawn.
+            device: Where the states are.
+            history: Columns of a state, the last ones but for the ratio, that are 0 for a random half of the samples
+                whenever the policy learns from them: it has to know samples without a history too.
+            conditioned: Whether the last column of a state is the ratio (`ratio_column`). The policy then learns for
+                all ratios at once: each sample that it decides on gets a ratio at random, and the price that would
+                keep this share of the merits.
+        """
         self.policy = policy
         self._reward, self._ratio, self._settings, self._generator = reward, ratio, settings, generator
+        self._history, self._conditioned = history, conditioned
         self.price = 0.0
         self.merit = torch.zeros(size, device=device)
         self.keep_probability = torch.full((size,), 0.5, device=device)
         self.actions = torch.ones(size, device=device)
         self.meter = Meter()
         self._pending: list[Experience] = []
+
+    @property
+    def merit(self) -> Tensor:
+        """(N,) what keeping each sample is worth now."""
+        return self._merit
+
+    @merit.setter
+    def merit(self, merit: Tensor) -> None:
+        self._merit = merit
+        if self._conditioned:
+            self._ordered_merit = merit.sort().values
 
     @property
     def share(self) -> float:
@@ -120,18 +157,37 @@ class PolicySession:
         Returns:
             (B,) actions in [0, 1].
         """
+        states, price = self._to_learn_from(states)
         self._close_previous(states)
         decision = self.policy.act(states, self._generator)
         self.keep_probability[indices] = decision.keep_probabilities
         self.actions[indices] = decision.actions
-        self._pending.append(self._experience(states, indices, decision))
+        self._pending.append(self._experience(states, indices, decision, price))
         return decision.actions
 
-    def _experience(self, states: Tensor, indices: Tensor, decision: Decision) -> Experience:
+    def _to_learn_from(self, states: Tensor) -> tuple[Tensor, float | Tensor]:
+        """Returns the states as the policy sees them while it learns, and the price on keeping them."""
+        price: float | Tensor = self.price
+        states = states.clone()
+        end = states.shape[1]
+        if self._conditioned:
+            ratios = self._drawn(states)
+            place = ((1 - ratios) * len(self._ordered_merit)).long()
+            price = self._ordered_merit[place.clamp_max(len(self._ordered_merit) - 1)]
+            end -= 1
+            states[:, end] = ratio_column(ratios)
+        if self._history:
+            states[self._drawn(states) < 0.5, end - self._history : end] = 0
+        return states, price
+
+    def _drawn(self, states: Tensor) -> Tensor:
+        return torch.rand(len(states), generator=self._generator).to(states.device)
+
+    def _experience(self, states: Tensor, indices: Tensor, decision: Decision, price: float | Tensor) -> Experience:
         account = Account(
             share=self.share,
             ratio=self._ratio,
-            price=self.price,
+            price=price,
             kept_merit=float((self.merit * self.keep_probability).mean()),
         )
         merit = self.merit[indices]
@@ -165,7 +221,7 @@ class PolicySession:
             ),
             self._generator,
         )
-        if self._reward.priced:
+        if self._reward.priced and not self._conditioned:
             self.price += self._settings.price_rate * (self.share - self._ratio)
         self.meter.add({"actor_loss": update.actor_loss, "critic_loss": update.critic_loss, "entropy": update.entropy})
 
@@ -173,25 +229,20 @@ class PolicySession:
         """Learns from what is pending: the end of the horizon."""
         self._close_previous(None)
 
-    def sweep(self, states: Tensor, passes: int, *, first_rate: float = 1.0, final_rate: float = 0.1) -> None:
+    def sweep(self, states: Tensor, passes: int) -> None:
         """Learns on states that do not move, in random order, while the learning rate falls linearly.
 
         Args:
             states: (N, D).
             passes: Passes over them.
-            first_rate: Factor of the learning rate in the first pass.
-            final_rate: Factor of the learning rate in the last pass.
         """
         for number in range(passes):
-            self.policy.scale_learning_rate(first_rate - (first_rate - final_rate) * number / max(1, passes - 1))
+            done = number / max(1, passes - 1)
+            self.policy.scale_learning_rate(_FIRST_RATE + (_FINAL_RATE - _FIRST_RATE) * done)
             order = torch.randperm(len(states), generator=self._generator).to(states.device)
             for indices in torch.split(order, self._settings.rollout):
                 self.decide(states[indices], indices)
         self.finish_rollout()
-
-    def solve_price(self, states: Tensor) -> None:
-        """Takes the last step of the price exactly, on the (N, D) states: see `solve_price`."""
-        solve_price(self.policy, states, self._ratio)
 
     def remember(self, states: Tensor) -> Tensor:
         """Puts the keep probabilities of the (N, D) states into the memory and returns their (N,) logits."""

@@ -92,13 +92,13 @@ class Account:
     Attributes:
         share: Share of the keep probabilities above one half.
         ratio: The target share.
-        price: The price on keeping.
+        price: The price on keeping; (B,) where each sample of the batch has its own.
         kept_merit: Mean over all N samples of merit times keep probability.
     """
 
     share: float
     ratio: float
-    price: float
+    price: float | Tensor
     kept_merit: float
 
 
@@ -133,8 +133,8 @@ def ratio_reward(share: float, ratio: float, scale: float) -> float:
     return scale * (1 - abs(gap) / extreme)
 
 
-def priced_reward(merit: Tensor, actions: Tensor, price: float) -> Tensor:
-    """Computes r_i = (merit_i − price) · (a_i − ½) for (B,) merits and actions."""
+def priced_reward(merit: Tensor, actions: Tensor, price: float | Tensor) -> Tensor:
+    """Computes r_i = (merit_i − price) · (a_i − ½) for (B,) merits and actions, and one price or (B,)."""
     return (merit - price) * (actions - 0.5)
 
 

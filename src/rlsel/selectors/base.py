@@ -6,7 +6,7 @@ Scores and sets are two things: a selector scores, `rlsel.export` turns any scor
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypeVar
 
@@ -24,6 +24,8 @@ from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import CleanPass, Observer
 from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings
+
+AnyObserver = TypeVar("AnyObserver", bound=Observer)
 
 FINAL: int = -1
 """The clean pass after the last step, as a key of `Needs.clean_epochs` and `Observed.clean`."""
@@ -75,6 +77,7 @@ class Recording:
         self.dynamics = DynamicsRecorder(len(labels), num_classes)
         self.bank = FeatureBank(len(labels))
         self.collectors: dict[CoverSettings, EvidenceCollector] = {}
+        self._observers: dict[Hashable, Observer] = {}
 
     def evidence(self, cover: CoverSettings) -> EvidenceCollector:
         """Returns the collector of the evidence for a cover, the same for all who ask."""
@@ -87,6 +90,12 @@ class Recording:
                 bank=self.bank,
             )
         return self.collectors[cover]
+
+    def shared(self, key: Hashable, make: Callable[[], AnyObserver]) -> AnyObserver:
+        """Returns an observer that several selectors of a run watch with, made once for each key."""
+        if key not in self._observers:
+            self._observers[key] = make()
+        return self._observers[key]  # type: ignore[return-value]
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -107,7 +116,7 @@ class Needs:
         training: Whether it needs that training at all.
         clean_epochs: Clean passes to keep, by the number of epochs done (1 = after the first), or `FINAL`.
         watch: Makes an observer of the training, for a method that learns while the target trains. The recording
-            sees each batch before it.
+            sees each batch before it. Where several selectors return the same observer, it watches once.
     """
 
     training: bool = False

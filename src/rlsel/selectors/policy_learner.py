@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
@@ -12,16 +12,13 @@ from torch import Tensor
 
 from rlsel.budget import kept_count
 from rlsel.cover.settings import CoverSettings
-from rlsel.policy.learning import LearningSettings, PolicySession
+from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
-from rlsel.selectors.policy_state import PolicyNetworks, StateScaler, StoredPolicy, random_projection
+from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns, random_projection
 from rlsel.training.observation import BatchObservation, EpochEnd
-
-_FEW_PASSES_RATE = 3.0
-"""Factor of the learning rate at first, where a policy has few passes: three are then as good as five without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +29,7 @@ class LearnerSettings:
     reward: Reward
     cover: CoverSettings
     ratio: float
+    conditioned: bool
     state: Literal["features", "features+history"]
     learning: LearningSettings
     warmup_epochs: int
@@ -39,13 +37,19 @@ class LearnerSettings:
     checkpoint: Literal["last", "best_r2"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Settled:
+    """What a policy ended with, before any threshold was moved: (N, D) features and the networks' parameters."""
+
+    features: Tensor
+    parameters: Mapping[str, Tensor]
+
+
 class PolicyLearner:
     """Learns which samples to keep, first beside the target training, then on the features at its end.
 
     It does so on the CPU wherever the target trains: its networks are small, and it ends on features kept there.
-
-    Attributes:
-        for_unseen: The policy that `learn_for_unseen` learned; None before.
+    While the target trains, the policy acts in the epochs that follow a measurement of the evidence.
     """
 
     def __init__(
@@ -65,23 +69,23 @@ class PolicyLearner:
             recording: Sees each batch before this observer.
         """
         self._settings, self._size, self._seed = settings, size, seed
-        self.for_unseen: PolicyNetworks | None = None
         self._bank, self._collector = recording.bank, recording.evidence(settings.cover)
         self._session: PolicySession | None = None
         self._scaler: StateScaler | None = None
         self._columns: Tensor | None = None
+        self._fresh = False
         self._evidence: Evidence | None = None
         self._kept_before: Tensor | None = None
-        self._settled_on: Tensor | None = None
+        self._settled: _Settled | None = None
         self._best: Mapping[str, Any] | None = None
         self._best_redundancy_reward = float("-inf")
 
     def on_batch(self, batch: BatchObservation) -> None:
-        if self._session is None or self._scaler is None:
+        if self._session is None or self._scaler is None or not self._fresh:
             return  # the warm-up only fills the feature bank
         indices = batch.indices.cpu()
         columns = None if self._columns is None else self._columns[indices]
-        self._session.decide(self._scaler.states(batch.features.cpu(), columns), indices)
+        self._session.decide(self._states(batch.features.cpu(), columns), indices)
 
     def actions(self, indices: Tensor) -> Tensor:
         """Returns the (B,) newest actions at (B,) positions, on the CPU, for `training.weighting=policy`."""
@@ -94,7 +98,8 @@ class PolicyLearner:
         if evidence is None or end.epoch + 1 < self._settings.warmup_epochs:
             return {}
         measured = {} if self._session is None else self._measure(self._session, end)
-        if evidence is not self._evidence:
+        self._fresh = evidence is not self._evidence
+        if self._fresh:
             self._take(self._bank.features.cpu(), evidence)
         remaining = 1 - (end.epoch + 1) / end.epochs
         self._ready(torch.device("cpu")).policy.scale_learning_rate(0.1 + 0.9 * remaining)
@@ -121,10 +126,15 @@ class PolicyLearner:
     def _take(self, features: Tensor, evidence: Evidence) -> None:
         """Sets what the policy sees and what it is rewarded for."""
         self._evidence = evidence
-        self._scaler = StateScaler.fit(features, self._projection(features.shape[1]))
         self._columns = None
         if self._settings.state == "features+history":
-            self._columns = evidence.columns().to(features.device)
+            self._columns = history_columns(evidence).to(features.device)
+        self._scaler = StateScaler.fit(
+            features,
+            self._projection(features.shape[1]),
+            history=0 if self._columns is None else self._columns.shape[1],
+            conditioned=self._settings.conditioned,
+        )
         self._ready(features.device).merit = self._settings.reward.merit(evidence).to(features.device)
 
     def _projection(self, size: int) -> Tensor | None:
@@ -137,48 +147,45 @@ class PolicyLearner:
         if self._session is None:
             if self._scaler is None:
                 raise ValueError("the features must be observed first")
-            size = len(self._scaler.mean) + (0 if self._columns is None else self._columns.shape[1])
-            self._session = self._new_session(size, device, "policy")
+            self._session = PolicySession(
+                self._settings.policy.build(self._scaler.size, stream(self._seed, "policy", "parameters")),
+                self._settings.reward,
+                size=self._size,
+                ratio=self._settings.ratio,
+                settings=self._settings.learning,
+                history=self._scaler.history,
+                conditioned=self._scaler.conditioned,
+                generator=torch_generator(self._seed, "policy", "actions"),
+                device=device,
+            )
         return self._session
 
-    def _new_session(self, state_size: int, device: torch.device, *names: str) -> PolicySession:
-        return PolicySession(
-            self._settings.policy.build(state_size, stream(self._seed, *names, "parameters")),
-            self._settings.reward,
-            size=self._size,
-            ratio=self._settings.ratio,
-            settings=self._settings.learning,
-            generator=torch_generator(self._seed, *names, "actions"),
-            device=device,
-        )
+    @property
+    def settled(self) -> bool:
+        """Whether the policy has learned all that it will."""
+        return self._settled is not None
 
-    def finish(self, features: Tensor, behaviour: Behaviour | None) -> Tensor:
-        """Settles on the features at the end of the training, and judges every sample.
+    def settle(self, features: Tensor, behaviour: Behaviour | None) -> None:
+        """Learns on the features at the end of the training.
 
         Args:
             features: (N, D) clean features of the trained target model, or the user's own.
             behaviour: What the training showed; None without one.
-
-        Returns:
-            (N,) float32 keep logits, on the CPU; for a reward with a price, the share above 0 is the ratio.
         """
         if self._session is not None:
             self._session.finish_rollout()
         self._take(features, self._collector.measured(features, behaviour))
-        return self._settle(features, self._settings.settle_passes)
+        self._settle(features, self._settings.settle_passes)
 
-    def adapt(self, stored: StoredPolicy, passes: int) -> Tensor:
-        """Starts from a stored policy and settles on the features that it was stored with.
+    def adapt(self, stored: StoredPolicy, passes: int) -> None:
+        """Starts from a stored policy and learns on the features that it was stored with.
 
         Args:
             stored: Of a run at another ratio.
             passes: Passes over the features.
-
-        Returns:
-            (N,) float32 keep logits, as of `finish`.
         """
         self.warm_start(stored)
-        return self._settle(stored.features, passes)
+        self._settle(stored.features, passes)
 
     def warm_start(self, stored: StoredPolicy) -> None:
         """Takes the networks, the price and the evidence of a stored policy."""
@@ -187,53 +194,49 @@ class PolicyLearner:
         session = self._ready(stored.features.device)
         session.policy.load_parameters(stored.parameters)
         session.price = stored.price
+        self._fresh = True
 
-    def _settle(self, features: Tensor, passes: int) -> Tensor:
+    def _settle(self, features: Tensor, passes: int) -> None:
         session = self._ready(features.device)
-        states = self.states(features)
         if self._best is None:
-            session.sweep(states, passes)
+            session.sweep(self._states(features, self._columns), passes)
         else:
             session.policy.load_state_dict(self._best)
-        if self._settings.reward.priced:
-            session.solve_price(states)
-        self._settled_on = features
-        return session.remember(states).cpu()
+        parameters = {name: value.clone() for name, value in session.policy.parameters_by_name().items()}
+        self._settled = _Settled(features=features, parameters=parameters)
 
-    def learn_for_unseen(self, passes: int) -> None:
-        """Learns a second policy of the same kind that sees the features only, as an unseen sample has no history.
-
-        It draws from streams of its own, and changes nothing of what `finish` returned.
+    def judge(self, ratio: float) -> Tensor:
+        """Judges every sample with the policy as it settled.
 
         Args:
-            passes: Passes over the features that the first policy settled on.
-        """
-        if self._scaler is None or self._evidence is None or self._settled_on is None:
-            raise ValueError("the policy must have settled first")
-        states = self._scaler.states(self._settled_on, None)
-        session = self._new_session(states.shape[1], states.device, "policy", "unseen")
-        session.merit = self._settings.reward.merit(self._evidence).to(states.device)
-        session.sweep(states, passes, first_rate=_FEW_PASSES_RATE)
-        if self._settings.reward.priced:
-            session.solve_price(states)
-        parameters = session.policy.parameters_by_name()
-        self.for_unseen = PolicyNetworks(parameters=parameters, scaler=self._scaler, price=session.price)
+            ratio: The share to keep: that which was learned for, unless the policy is conditioned on it.
 
-    def states(self, features: Tensor) -> Tensor:
-        """Returns the (N, S) states of all samples with these (N, D) features."""
+        Returns:
+            (N,) float32 keep logits, on the CPU; for a reward with a price, the share above 0 is the ratio.
+        """
+        session, settled = self._session, self._settled
+        if session is None or settled is None:
+            raise ValueError("the policy must have settled first")
+        session.policy.load_parameters(settled.parameters)  # a threshold that was moved for another ratio moves back
+        states = self._states(settled.features, self._columns, ratio=ratio)
+        if self._settings.reward.priced:
+            solve_price(session.policy, states, ratio)
+        return session.remember(states).cpu()
+
+    def _states(self, features: Tensor, columns: Tensor | None, *, ratio: float | None = None) -> Tensor:
         if self._scaler is None:
             raise ValueError("the features must be observed first")
-        return self._scaler.states(features, self._columns)
+        return self._scaler.states(features, columns, ratio=self._settings.ratio if ratio is None else ratio)
 
     def stored(self) -> StoredPolicy:
-        """Returns the policy as `finish` left it, with the features that it settled on."""
-        if self._session is None or self._scaler is None or self._evidence is None or self._settled_on is None:
+        """Returns the policy as it judged last, with the features that it settled on."""
+        if self._session is None or self._scaler is None or self._evidence is None or self._settled is None:
             raise ValueError("the policy must have settled first")
         return StoredPolicy(
             parameters=self._session.policy.parameters_by_name(),
             scaler=self._scaler,
             price=self._session.price,
-            features=self._settled_on,
+            features=self._settled.features,
             evidence=self._evidence,
         )
 
@@ -242,8 +245,9 @@ class PolicyLearner:
             return {}
         return {
             "session": self._session.state_dict(),
-            "scaler": [self._scaler.mean, self._scaler.deviation, self._scaler.projection],
+            "scaler": {item.name: getattr(self._scaler, item.name) for item in fields(self._scaler)},
             "columns": self._columns,
+            "fresh": self._fresh,
             "kept_before": self._kept_before,
             "best": self._best,
             "best_redundancy_reward": self._best_redundancy_reward,
@@ -252,13 +256,12 @@ class PolicyLearner:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         if not state:
             return
-        mean, deviation, projection = state["scaler"]
-        self._scaler = StateScaler(mean=mean, deviation=deviation, projection=projection)
-        self._columns = state["columns"]
+        self._scaler = StateScaler(**state["scaler"])
+        self._columns, self._fresh = state["columns"], state["fresh"]
         self._evidence = self._collector.evidence
         self._kept_before = state["kept_before"]
         self._best, self._best_redundancy_reward = state["best"], state["best_redundancy_reward"]
-        self._ready(mean.device).load_state_dict(state["session"])
+        self._ready(self._scaler.mean.device).load_state_dict(state["session"])
 
 
 def _correlation(first: Tensor, second: Tensor) -> float:

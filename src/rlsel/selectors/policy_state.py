@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlsel.policy.learning import solve_price
+from rlsel.policy.learning import ratio_column, solve_price
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Behaviour, Evidence
 from rlsel.training.checkpoints import load_tensors, save_tensors
@@ -18,9 +18,6 @@ STATE_FEATURES = 64
 """Most columns that features make of a state."""
 
 POLICY_FILE = "policy.safetensors"
-
-UNSEEN_FILE = "unseen_policy.safetensors"
-"""The second policy of a run, for unseen samples, where the first one sees more of a sample than its features."""
 
 _BEHAVIOUR = tuple(item.name for item in fields(Behaviour))
 
@@ -44,6 +41,12 @@ def random_projection(size: int, generator: torch.Generator) -> Tensor | None:
     return columns.contiguous()
 
 
+def history_columns(evidence: Evidence) -> Tensor:
+    """Returns the (N, H) history of samples in a state: what was seen of them, and a 1 that says that it was."""
+    columns = evidence.columns()
+    return torch.cat([columns, torch.ones_like(columns[:, :1])], dim=1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StateScaler:
     """Makes states of features: few columns, of one scale, since a light policy learns best from those.
@@ -52,26 +55,57 @@ class StateScaler:
         mean: (P,).
         deviation: (P,), positive.
         projection: (D, P) what the features are multiplied with first; None for P = D and nothing.
+        history: H, the columns of a state that follow those of the features.
+        conditioned: Whether the ratio is one more column, the last.
     """
 
     mean: Tensor
     deviation: Tensor
     projection: Tensor | None = None
+    history: int = 0
+    conditioned: bool = False
 
     @classmethod
-    def fit(cls, features: Tensor, projection: Tensor | None = None) -> StateScaler:
+    def fit(
+        cls, features: Tensor, projection: Tensor | None = None, *, history: int = 0, conditioned: bool = False
+    ) -> StateScaler:
         """Measures the (N, D) features, projected."""
         features = features if projection is None else features @ projection
         deviation = features.std(dim=0) if len(features) > 1 else torch.ones(features.shape[1])
         # a feature that never fires must not be blown up, nor divided by zero
         floor = 1e-3 * deviation.mean().clamp_min(1e-6)
-        return cls(mean=features.mean(dim=0), deviation=deviation.clamp_min(float(floor)), projection=projection)
+        return cls(
+            mean=features.mean(dim=0),
+            deviation=deviation.clamp_min(float(floor)),
+            projection=projection,
+            history=history,
+            conditioned=conditioned,
+        )
 
-    def states(self, features: Tensor, history: Tensor | None) -> Tensor:
-        """Returns (B, S) states from (B, D) features and (B, H) columns of history, if the policy sees them."""
+    @property
+    def size(self) -> int:
+        """S, the columns of a state."""
+        return len(self.mean) + self.history + self.conditioned
+
+    def states(self, features: Tensor, history: Tensor | None, *, ratio: float) -> Tensor:
+        """Returns the states of samples.
+
+        Args:
+            features: (B, D).
+            history: (B, H) `history_columns`; None for unseen samples.
+            ratio: The share that is to be kept of them.
+
+        Returns:
+            (B, S).
+        """
         features = features if self.projection is None else features @ self.projection
         scaled = ((features - self.mean) / self.deviation).clamp(-10, 10)
-        return scaled if history is None else torch.cat([scaled, history], dim=1)
+        if history is None:
+            history = scaled.new_zeros(len(scaled), self.history)
+        columns = [scaled, history]
+        if self.conditioned:
+            columns.append(ratio_column(scaled.new_full((len(scaled), 1), ratio)))
+        return torch.cat(columns, dim=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +126,8 @@ class PolicyNetworks:
         """Writes the file."""
         tensors = {f"network.{name}": value for name, value in self.parameters.items()}
         tensors |= {"scaler.mean": self.scaler.mean, "scaler.deviation": self.scaler.deviation}
+        tensors["scaler.history"] = torch.tensor(self.scaler.history)
+        tensors["scaler.conditioned"] = torch.tensor(self.scaler.conditioned)
         if self.scaler.projection is not None:
             tensors["scaler.projection"] = self.scaler.projection
         save_tensors(path, {**tensors, "price": torch.tensor(self.price)})
@@ -112,25 +148,28 @@ class PolicyNetworks:
                 mean=tensors["scaler.mean"],
                 deviation=tensors["scaler.deviation"],
                 projection=tensors.get("scaler.projection"),
+                history=int(tensors["scaler.history"]),
+                conditioned=bool(tensors["scaler.conditioned"]),
             ),
             price=float(tensors["price"]),
         )
 
-    def judge(self, features: Tensor, spec: PolicySpec, *, ratio: float | None) -> Tensor:
-        """Judges samples by their features alone; for networks that see nothing else.
+    def judge(self, features: Tensor, spec: PolicySpec, *, ratio: float, move: bool) -> Tensor:
+        """Judges samples by their features alone.
 
         Args:
             features: (N, D), of any samples.
             spec: What the networks were built with.
-            ratio: The share of keep logits above 0 that the threshold is moved to; None leaves it where it is.
+            ratio: The share that is to be kept.
+            move: Whether the threshold is moved so that the share of keep logits above 0 is the ratio.
 
         Returns:
             (N,) float32 keep logits.
         """
-        policy = spec.build(len(self.scaler.mean), 0)
+        policy = spec.build(self.scaler.size, 0)
         policy.load_parameters(self.parameters)
-        states = self.scaler.states(features, None)
-        if ratio is not None:
+        states = self.scaler.states(features, None, ratio=ratio)
+        if move:
             solve_price(policy, states, ratio)
         return policy.keep_logit(states).float()
 
@@ -153,10 +192,14 @@ class StoredPolicy:
     features: Tensor
     evidence: Evidence
 
+    @property
+    def networks(self) -> PolicyNetworks:
+        """What judges other samples."""
+        return PolicyNetworks(parameters=self.parameters, scaler=self.scaler, price=self.price)
+
     def save(self, folder: Path) -> None:
         """Writes `policy.safetensors` and `features.safetensors`."""
-        networks = PolicyNetworks(parameters=self.parameters, scaler=self.scaler, price=self.price)
-        networks.save(folder / POLICY_FILE)
+        self.networks.save(folder / POLICY_FILE)
         known = {
             "features": self.features,
             "coverage": self.evidence.coverage,

@@ -7,11 +7,12 @@ that the paper leaves open are listed in the README under "Where we had to choos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from rlsel.checks import int_at_least, number_between, one_of, positive_int
 from rlsel.cover.settings import CoverSettings
+from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
 from rlsel.policy.learning import LearningSettings
@@ -21,6 +22,9 @@ from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, Sele
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.features import selection_features
 from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
+
+_ANY_RATIO = 0.5
+"""What a conditioned policy is measured at while it learns, the same for every ratio that it will serve."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +37,17 @@ class RLSelector:
         cover: How E_c is measured.
         ratio: The share to keep; set for each coreset by whoever runs the selector.
         state: What the policy sees: `features` as in the paper, or `features+history`, which adds what was seen of
-            the sample so far: its mean cover, and how it behaved in training (forgetting, error, margin).
+            the sample so far: its mean cover, and how it behaved in training (forgetting, error, margin). The history
+            is concealed from half of the samples that the policy learns from, so that it can judge unseen ones too.
         rollout: Samples decided on between two updates, several target batches; at most a tenth of the data set, so
             that a small one gives enough updates.
         price_rate: How far the price on keeping moves in an update for each unit of (share kept − ratio).
         warmup_epochs: Target epochs before the policy acts, at least 1: they fill the feature bank.
         settle_passes: Passes over the clean features after the target training.
+        conditioned: Whether one policy learns for all ratios at once: it sees the ratio as a part of the state, and
+            serves every ratio of a run.
         checkpoint: `last`, or `best_r2` as in the paper: the policy of the epoch with the highest redundancy reward
             among those whose share is within 0.01 of the ratio; without such an epoch, the last.
-        unseen_passes: Passes in which a second policy learns from the features alone, for `rlsel apply`: an unseen
-            sample has no history. 0 stores none; with `state=features` the policy itself serves.
     """
 
     name: ClassVar[str] = "rl_selector"
@@ -56,9 +61,9 @@ class RLSelector:
     rollout: int = 1024
     price_rate: float = 0.05
     warmup_epochs: int = 1
-    settle_passes: int = 8
+    settle_passes: int = 5
+    conditioned: bool = False
     checkpoint: Literal["last", "best_r2"] = "last"
-    unseen_passes: int = 3
 
     def __post_init__(self) -> None:
         one_of("selector.state", self.state, ("features", "features+history"))
@@ -67,15 +72,30 @@ class RLSelector:
         positive_int("selector.warmup_epochs", self.warmup_epochs)
         int_at_least("selector.settle_passes", self.settle_passes, 0)
         one_of("selector.checkpoint", self.checkpoint, ("last", "best_r2"))
-        int_at_least("selector.unseen_passes", self.unseen_passes, 0)
+        if self.conditioned and not self.reward.priced:
+            raise ConfigurationError(
+                f"selector.conditioned=true must go with a reward that has a price, got reward={self.reward.name}: use "
+                "reward=cover or reward=dynamics"
+            )
+        if self.conditioned and self.checkpoint != "last":
+            raise ConfigurationError(
+                f"selector.conditioned=true must go with selector.checkpoint=last, got {self.checkpoint}: a policy for "
+                "all ratios has no epoch that meets the ratio"
+            )
 
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None
         return Needs(
             training=not own_features,
             clean_epochs=frozenset() if own_features else frozenset({FINAL}),
-            watch=lambda recording: self.learner(len(task), task.seed, recording_to_use(task, recording)),
+            watch=lambda recording: self._watch(task, recording_to_use(task, recording)),
         )
+
+    def _watch(self, task: SelectionTask, recording: Recording) -> PolicyLearner:
+        if not self.conditioned:
+            return self.learner(len(task), task.seed, recording)
+        for_all_ratios = replace(self, ratio=_ANY_RATIO)
+        return recording.shared(for_all_ratios, lambda: for_all_ratios.learner(len(task), task.seed, recording))
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:
         learner = observed.observer
@@ -85,10 +105,9 @@ class RLSelector:
         behaviour = None
         if task.features is None and observed.dynamics is not None:
             behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
-        logits = learner.finish(selection_features(task, observed), behaviour)
-        if self.unseen_passes and self.state != "features" and task.features is None:
-            learner.learn_for_unseen(self.unseen_passes)
-        return Scores(values=logits, kind="logit", policy=True)
+        if not learner.settled:
+            learner.settle(selection_features(task, observed), behaviour)
+        return Scores(values=learner.judge(self.ratio), kind="logit", policy=True)
 
     def learner(self, size: int, seed: int, recording: Recording) -> PolicyLearner:
         """Makes the learner of this method for `size` samples.
@@ -104,6 +123,7 @@ class RLSelector:
                 reward=self.reward,
                 cover=self.cover,
                 ratio=self.ratio,
+                conditioned=self.conditioned,
                 state=self.state,
                 learning=LearningSettings(rollout=min(self.rollout, max(1, size // 10)), price_rate=self.price_rate),
                 warmup_epochs=self.warmup_epochs,

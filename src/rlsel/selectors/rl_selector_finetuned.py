@@ -91,7 +91,8 @@ class RLSelectorFinetuned:
         stored = replace(stored, price=float(torch.tensor(stored.price)))
         empty = Recording(task.labels, task.dataset.num_classes)
         adapted = self._at(self.ratio).learner(len(task), task.seed, empty)
-        return Scores(values=adapted.adapt(stored, self.epochs), kind="logit", policy=True)
+        adapted.adapt(stored, self.epochs)
+        return Scores(values=adapted.judge(self.ratio), kind="logit", policy=True)
 
     def _at(self, ratio: float) -> RLSelector:
         return RLSelector(policy=self.policy, reward=self.reward, cover=self.cover, ratio=ratio)

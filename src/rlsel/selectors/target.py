@@ -123,8 +123,11 @@ class SharedTraining:
         timed_passes = _Timed(passes)
         collectors = [_Timed(collector) for collector in recording.collectors.values()]
         # a collector of evidence sees the training with the recording that it belongs to, and must not see it twice
+        timed: dict[Observer, _Timed] = {}
         own = [
-            None if watcher is None or isinstance(watcher, EvidenceCollector) else _Timed(watcher)
+            None
+            if watcher is None or isinstance(watcher, EvidenceCollector)
+            else timed.setdefault(watcher, _Timed(watcher))
             for watcher in watchers
         ]
         shared: list[Observer] = [recording.dynamics, recording.bank, *collectors, timed_passes]
@@ -140,7 +143,7 @@ class SharedTraining:
             total=time.perf_counter() - start,
             collectors=sum(collector.seconds for collector in collectors),
             passes=timed_passes.seconds,
-            watchers=sum(watcher.seconds for watcher in own if watcher is not None),
+            watchers=sum(watcher.seconds for watcher in timed.values()),
         )
         return [
             Observed(
@@ -148,15 +151,16 @@ class SharedTraining:
                 dynamics=dynamics,
                 clean=clean,
                 observer=watcher,
-                seconds=costs.alone(need, 0.0 if timed is None else timed.seconds),
+                seconds=costs.alone(need, 0.0 if mine is None else mine.seconds),
             )
-            for need, watcher, timed in zip(self.needs, watchers, own, strict=True)
+            for need, watcher, mine in zip(self.needs, watchers, own, strict=True)
         ]
 
     def _train(
         self, shared: list[Observer], own: Sequence[Observer | None], watchers: Sequence[Observer | None]
     ) -> TargetModel:
         task = self.task
+        watching = list(dict.fromkeys(watcher for watcher in own if watcher is not None))
 
         def report(record: EpochRecord) -> None:
             if self.on_epoch is None:
@@ -164,8 +168,8 @@ class SharedTraining:
             measured = dict(record.training)
             for row in record.observers[: len(shared)]:
                 measured |= row
-            rows = iter(record.observers[len(shared) :])
-            self.on_epoch(measured, [{} if watcher is None else next(rows) for watcher in own])
+            rows = dict(zip(watching, record.observers[len(shared) :], strict=True))
+            self.on_epoch(measured, [{} if watcher is None else rows[watcher] for watcher in own])
 
         return Training(
             build_model(task.model, task.dataset, "target", seed=task.seed),
@@ -177,7 +181,7 @@ class SharedTraining:
             names=("target",),
             reporter=task.reporter,
             title=f"target {task.model.name}",
-            observers=[*shared, *(watcher for watcher in own if watcher is not None)],
+            observers=[*shared, *watching],
             weigh=self._weigh([watcher for watcher in watchers if watcher is not None]),
             on_epoch=report,
             checkpointing=self.checkpointing,
