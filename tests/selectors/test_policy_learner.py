@@ -244,7 +244,7 @@ def test_the_best_epoch_is_that_of_the_highest_redundancy_reward_at_the_ratio(fi
     assert [row.get("share_kept") for row in measured] == [None, *map(pytest.approx, [0.3, 0.3, 0.5, 0.3])]
     earned = [row["redundancy_reward"] for row in measured[1:]]
     assert sorted(range(4), key=earned.__getitem__)[2:] == [1, 2]
-    finish(made)
+    finish(made, 0.3)
     assert policy.version.item() == 1
 
 
@@ -260,7 +260,7 @@ def test_without_an_epoch_at_the_ratio_it_is_the_last(film: Film) -> None:
     )
     made = trained(film, settings, epochs=5)
     assert policy.version.item() == 3  # the batches of the last epoch wait
-    finish(made)
+    finish(made, 0.3)
     assert policy.version.item() == 4 + settings.settle_passes
 
 
