@@ -230,9 +230,9 @@ def test_the_cover_reward_ends_at_the_ratio_by_itself(
     make_session: MakeSession, synthetic: Synthetic, ratio: float
 ) -> None:
     features, known = synthetic(4000)
-    session = make_session(A2C(learning_rate=2e-3), Cover(), known, ratio=ratio, rollout=500, price_rate=0.1)
-    session.sweep(features, 60, final_rate=0.01)
-    # over four seeds and four ratios, the root mean square was 0.0045
+    session = make_session(A2C(learning_rate=5e-4), Cover(), known, ratio=ratio, rollout=500, price_rate=0.1)
+    session.sweep(features, 60)
+    # by the price alone, without its last, exact step
     assert share(session, features) == pytest.approx(ratio, abs=0.01)
     logits = session.policy.keep_logit(features)
     assert correlation(logits, known.mean_cover) > 0.95

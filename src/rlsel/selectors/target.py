@@ -123,11 +123,11 @@ class SharedTraining:
         timed_passes = _Timed(passes)
         collectors = [_Timed(collector) for collector in recording.collectors.values()]
         # a collector of evidence sees the training with the recording that it belongs to, and must not see it twice
-        timed: dict[Observer, _Timed] = {}
+        timed: dict[int, _Timed] = {}  # by identity, as observers need not be hashable
         own = [
             None
             if watcher is None or isinstance(watcher, EvidenceCollector)
-            else timed.setdefault(watcher, _Timed(watcher))
+            else timed.setdefault(id(watcher), _Timed(watcher))
             for watcher in watchers
         ]
         shared: list[Observer] = [recording.dynamics, recording.bank, *collectors, timed_passes]
