@@ -101,11 +101,11 @@ class RLSelector:
         learner = observed.observer
         if not isinstance(learner, PolicyLearner):
             raise TypeError("RL-Selector scores with the learner that its needs() asked for")
-        # a training that only another selector of the run asked for must not change what this one sees
-        behaviour = None
-        if task.features is None and observed.dynamics is not None:
-            behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
         if not learner.settled:
+            # a training that only another selector of the run asked for must not change what this one sees
+            behaviour = None
+            if task.features is None and observed.dynamics is not None:
+                behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
             learner.settle(selection_features(task, observed), behaviour)
         return Scores(values=learner.judge(self.ratio), kind="logit", policy=True)
 
