@@ -19,6 +19,7 @@ from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import FINAL, Observed, Scores, SelectionTask, Selector, depends_on_ratio, for_ratio
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
+from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned
 from rlsel.selectors.target import SharedTraining
 
 FeatureTask = Callable[..., SelectionTask]
@@ -156,3 +157,27 @@ def test_features_that_are_no_numbers_are_refused(feature_task: FeatureTask) -> 
 def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         RLSelector(**settings)
+
+
+def test_below_one_half_the_ratio_only_moves_the_threshold(feature_task: FeatureTask) -> None:
+    features, labels, _ = with_duplicates()
+    task = feature_task(labels, features=features)
+    logits = {
+        ratio: on_own_features(RLSelector(ratio=ratio, rollout=100), task).values for ratio in (0.1, 0.3, 0.5, 0.7)
+    }
+    for ratio in (0.1, 0.3):
+        moved = logits[ratio] - logits[0.5]
+        assert float(moved.mean()) < 0
+        assert torch.allclose(moved, moved.mean().expand(400), atol=1e-5)
+        assert int((logits[ratio] > 0).sum()) == 400 * ratio
+    assert float((logits[0.7] - logits[0.5]).std()) > 1e-3
+
+
+@pytest.mark.parametrize(("ratio", "temperature"), [(0.1, 1.4), (0.3, 1.2), (0.5, 1.0), (0.9, 1.0)])
+@pytest.mark.parametrize("method", [RLSelector, RLSelectorFinetuned])
+def test_a_small_choice_is_drawn_at_a_higher_temperature(
+    method: type[RLSelector | RLSelectorFinetuned], ratio: float, temperature: float
+) -> None:
+    default = method(ratio=ratio).export
+    assert resolve(ExportSettings(), default).temperature == pytest.approx(temperature)
+    assert resolve(ExportSettings(temperature=0.7), default).temperature == 0.7

@@ -131,7 +131,7 @@ def _cell(request: ApplyRequest, source: _Source, ratio: float) -> _Cell:
         path = run_dir / source.selector.name / name if several else run_dir
     return _Cell(
         ratio=ratio,
-        export=resolve(request.export, source.selector.export),
+        export=resolve(request.export, replace(source.selector, ratio=ratio).export),
         settings=settings,
         folder=RunFolder(path=path.absolute(), digest=digest),
     )

@@ -26,6 +26,20 @@ from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
 _ANY_RATIO = 0.5
 """What a conditioned policy is measured at while it learns, the same for every ratio that it will serve."""
 
+_LEAST_LEARNED_RATIO = 0.5
+"""A policy with a price learns for no smaller share. Where it keeps few samples, the keep probability of most is close
+to 0, and there neither reward nor entropy moves a logit: those of easy samples end anywhere, while `sample` draws by
+them. At the optimum the price moves all logits by the same amount, so that the threshold can move afterwards."""
+
+
+def sampling_temperature(ratio: float) -> float:
+    """Returns the temperature that samples are drawn with: 1 from one half on, 1.5 towards 0.
+
+    A policy is surer of a sample than the two entropies of its reward would have it, because neighbours confirm it. A
+    small choice needs easy samples beside the hard ones; the more is kept, the less the temperature matters.
+    """
+    return 1.0 + max(0.0, 0.5 - ratio)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RLSelector:
@@ -51,7 +65,6 @@ class RLSelector:
     """
 
     name: ClassVar[str] = "rl_selector"
-    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
 
     policy: PolicySpec = field(default_factory=A2C)
     reward: Reward = field(default_factory=Dynamics)
@@ -82,6 +95,10 @@ class RLSelector:
                 f"selector.conditioned=true must go with selector.checkpoint=last, got {self.checkpoint}: a policy for "
                 "all ratios has no epoch that meets the ratio"
             )
+
+    @property
+    def export(self) -> ExportSettings:
+        return ExportSettings(mode="sample", temperature=sampling_temperature(self.ratio))
 
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None
@@ -122,7 +139,7 @@ class RLSelector:
                 policy=self.policy,
                 reward=self.reward,
                 cover=self.cover,
-                ratio=self.ratio,
+                ratio=max(self.ratio, _LEAST_LEARNED_RATIO) if self.reward.priced else self.ratio,
                 conditioned=self.conditioned,
                 state=self.state,
                 learning=LearningSettings(rollout=min(self.rollout, max(1, size // 10)), price_rate=self.price_rate),
