@@ -35,8 +35,8 @@ them. At the optimum the price moves all logits by the same amount, so that the 
 def sampling_temperature(ratio: float) -> float:
     """Returns the temperature that samples are drawn with: 1 from one half on, 1.5 towards 0.
 
-    A policy is surer of a sample than the two entropies of its reward would have it, because neighbours confirm it. A
-    small choice needs easy samples beside the hard ones; the more is kept, the less the temperature matters.
+    A small choice needs easy samples beside the hard ones, and the logits of a policy spread more than the optimum of
+    its reward (README, findings).
     """
     return 1.0 + max(0.0, 0.5 - ratio)
 
@@ -61,7 +61,7 @@ class RLSelector:
         conditioned: Whether one policy learns for all ratios at once: it sees the ratio as a part of the state, and
             serves every ratio of a run.
         checkpoint: `last`, or `best_r2` as in the paper: the policy of the epoch with the highest redundancy reward
-            among those whose share is within 0.01 of the ratio; without such an epoch, the last.
+            among those whose share is within 0.01 of the ratio that is learned for; without such an epoch, the last.
     """
 
     name: ClassVar[str] = "rl_selector"
