@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -71,7 +73,7 @@ def corrupted(images: torch.Tensor, kind: str, severity: int, value_range: tuple
 
 
 def test_there_are_corruptions() -> None:
-    assert len(KINDS) == 9
+    assert len(KINDS) == 11
     for kind in KINDS.values():
         assert {len(kind.strengths(side)) for side in (8, 64, 224)} == {len(SEVERITIES)}
 
@@ -79,7 +81,7 @@ def test_there_are_corruptions() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_higher_severity_is_further_from_the_clean_image(kind: str, shape: tuple[int, int, int]) -> None:
-    images = smooth(2, shape)
+    images = smooth(30 if kind == "fog" else 2, shape)  # a single cloud says little: each severity draws other ones
     results = [corrupted(images, kind, severity) for severity in SEVERITIES]
     distances = [float((result.double() - images).square().mean().sqrt()) for result in results]
     assert {(result.shape, result.dtype) for result in results} == {(images.shape, torch.uint8)}
@@ -108,7 +110,7 @@ def test_each_image_is_corrupted_for_itself(kind: str) -> None:
     results = corrupted(images, kind, 5)
     same = images[:1].repeat(4, 1, 1, 1)
     draws = not torch.equal(*corrupted(same, kind, 5)[:2])
-    assert draws == (kind in (*NOISY, "motion_blur"))
+    assert draws == (kind in (*NOISY, "motion_blur", "fog"))
     if not draws:
         alone = torch.cat([corrupted(image, kind, 5) for image in images.split(1)])
         # a sum in another order may round to the next level
@@ -215,3 +217,36 @@ def test_the_strengths_depend_on_the_size() -> None:
 def test_the_smallest_images_are_corrupted(kind: str) -> None:
     images = torch.tensor([[0, 255], [100, 30]], dtype=torch.uint8).view(1, 1, 2, 2)
     assert corrupted(images, kind, 5).shape == images.shape
+
+
+def test_fog_has_the_published_thickness_and_keeps_white() -> None:
+    images = torch.zeros(3, 3, 32, 32)
+    images[:, :, 0, 0] = 1
+    for severity, thickness in zip(SEVERITIES, (0.2, 0.5, 0.75, 1, 1.5), strict=True):
+        foggy = corrupted(images, "fog", severity, (0.0, 1.0))
+        # as bright as before where nothing is added, as white where all of the thickness is; all channels are alike
+        clouds = (foggy * (1 + thickness) - images) / thickness
+        torch.testing.assert_close(clouds.amin(dim=(1, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(clouds.amax(dim=(1, 2, 3)), torch.ones(3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(clouds, clouds[:, :1].expand_as(clouds), atol=1e-5, rtol=0)
+        # white shines through: at least 1 / (1 + thickness), and never more than white
+        assert (foggy[:, 0, 0, 0] > 1 / (1 + thickness) - 1e-6).all()
+        assert foggy.max() <= 1
+    assert torch.equal(corrupted(torch.zeros(1, 1, 8, 8), "fog", 5), torch.zeros(1, 1, 8, 8))
+
+
+def test_jpeg_is_what_pillow_writes() -> None:
+    images = smooth(2, (3, 32, 32))
+    for severity, quality in zip(SEVERITIES, (80, 65, 58, 50, 40), strict=True):
+        for image, result in zip(images, corrupted(images, "jpeg_compression", severity), strict=True):
+            file = io.BytesIO()
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, "JPEG", quality=quality)
+            expected = np.asarray(Image.open(file), dtype=np.int64)
+            assert np.array_equal(expected, result.permute(1, 2, 0).numpy())
+
+
+def test_jpeg_of_two_channels_takes_each_for_itself() -> None:
+    images = smooth(2, (2, 16, 16))
+    both = corrupted(images, "jpeg_compression", 5)
+    alone = torch.cat([corrupted(channel, "jpeg_compression", 5) for channel in images.split(1, dim=1)], dim=1)
+    assert torch.equal(both, alone)

@@ -1,20 +1,25 @@
 """What spoils images, over whole batches: the damage of training images, and the corruptions of test images.
 
-The corruptions are those of Hendrycks & Dietterich (2019) that are plain arithmetic on tensors. Their strengths are the
-published ones of CIFAR-10-C, Tiny-ImageNet-C or ImageNet-C, whichever was made for images of about the same size.
+The corruptions are those of Hendrycks & Dietterich (2019) that need neither a photograph of frost nor a library of
+graphics. Their strengths are the published ones of CIFAR-10-C, Tiny-ImageNet-C or ImageNet-C, whichever was made for
+images of about the same size.
 """
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from rlsel.data.plasma_fractal import plasma_fractal
 
 
 class Damage(Enum):
@@ -95,7 +100,7 @@ def corrupt(
         kind: One of `KINDS`.
         severity: One of `SEVERITIES`.
         value_range: What black and white are in the images' own units; nothing leaves this range.
-        generator: A CPU generator; only the kinds of noise and the motion blur draw.
+        generator: A CPU generator; only the kinds of noise, the motion blur and the fog draw.
 
     Returns:
         (B, C, H, W) of the same type; uint8 is rounded.
@@ -159,6 +164,15 @@ def _motion_blur(values: Tensor, strength: Strength, generator: torch.Generator)
     return F.conv2d(padded.transpose(0, 1), kernels[:, None], groups=len(values)).transpose(0, 1)
 
 
+def _fog(values: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
+    """Lays clouds over each image, and scales it back so that white stays where it was."""
+    thickness, decay = strength
+    height, width = values.shape[2:]
+    clouds = plasma_fractal(len(values), max(height, width), decay, generator)[:, None, :height, :width]
+    brightest = values.amax(dim=(1, 2, 3), keepdim=True)
+    return (values + thickness * clouds) * brightest / (brightest + thickness)
+
+
 def _brightness(values: Tensor, strength: Strength, _generator: torch.Generator) -> Tensor:
     """Raises the largest channel, the value of the HSV cone, and keeps hue and saturation."""
     largest = values.amax(dim=1, keepdim=True)
@@ -176,6 +190,25 @@ def _pixelate(values: Tensor, strength: Strength, _generator: torch.Generator) -
     """Makes fewer pixels of each image, each the mean of a block, and the old number of them again."""
     down, across = (_coarse(side, strength[0]) for side in values.shape[2:])
     return down @ values @ across.T
+
+
+def _jpeg_compression(values: Tensor, strength: Strength, _generator: torch.Generator) -> Tensor:
+    """Writes and reads each image as JPEG; one that is neither gray nor RGB channel by channel."""
+    levels = (values.clamp(0, 1) * 255).round().to(torch.uint8)
+    # (pictures, H, W, channels) for RGB, (pictures, H, W) for gray
+    pictures = levels.permute(0, 2, 3, 1).contiguous() if levels.shape[1] == 3 else levels.flatten(0, 1)
+    read = torch.stack([_through_jpeg(picture, int(strength[0])) for picture in pictures]) / 255
+    return read.permute(0, 3, 1, 2) if levels.shape[1] == 3 else read.view(values.shape)
+
+
+def _through_jpeg(picture: Tensor, quality: int) -> Tensor:
+    """Returns a (H, W) or (H, W, 3) uint8 picture as JPEG keeps it."""
+    from PIL import Image
+
+    with io.BytesIO() as file:
+        Image.fromarray(picture.numpy()).save(file, "JPEG", quality=quality)
+        with Image.open(file) as image:
+            return torch.from_numpy(np.array(image))
 
 
 def _coarse(side: int, share: float) -> Tensor:
@@ -273,6 +306,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             medium=((10, 1), (10, 1.5), (10, 2), (10, 2.5), (12, 3)),
             large=((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)),
         ),
+        "fog": Kind(
+            apply=_fog,
+            small=((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75)),
+            medium=((0.4, 3), (0.7, 3), (1, 2.5), (1.5, 2), (2, 1.75)),
+            large=((1.5, 2), (2, 2), (2.5, 1.7), (2.5, 1.5), (3, 1.4)),
+        ),
         "brightness": Kind(
             apply=_brightness,
             small=_each(0.05, 0.1, 0.15, 0.2, 0.3),
@@ -290,6 +329,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             small=_each(0.95, 0.9, 0.85, 0.75, 0.65),
             medium=_each(0.9, 0.8, 0.7, 0.6, 0.5),
             large=_each(0.6, 0.5, 0.4, 0.3, 0.25),
+        ),
+        "jpeg_compression": Kind(
+            apply=_jpeg_compression,
+            small=_each(80, 65, 58, 50, 40),
+            medium=_each(65, 58, 50, 40, 25),
+            large=_each(25, 18, 15, 10, 7),
         ),
     }
 )
