@@ -156,9 +156,10 @@ def test_a_path_that_is_no_text_is_kept(tmp_path: Path) -> None:
     assert same(Coreset.load(tmp_path), small())
 
 
-def test_the_indices_in_the_folder_name_the_run_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["indices.npy", "coreset.json"])
+def test_a_file_in_the_folder_names_the_run_too(name: str, tmp_path: Path) -> None:
     small().save(tmp_path)
-    assert same(Coreset.load(str(tmp_path / "indices.npy")), small())
+    assert same(Coreset.load(str(tmp_path / name)), small())
 
 
 def test_saving_again_leaves_nothing_of_the_coreset_before(tmp_path: Path) -> None:
@@ -389,7 +390,7 @@ def test_bare_indices_belong_to_no_run(tmp_path: Path) -> None:
 
 def test_indices_beside_their_record_belong_to_the_run(tmp_path: Path) -> None:
     small().save(tmp_path)
-    for path in (tmp_path, tmp_path / "indices.npy"):
+    for path in (tmp_path, tmp_path / "indices.npy", tmp_path / "coreset.json"):
         indices, coreset = load_indices(path)
         assert coreset is not None
         assert indices.tolist() == coreset.indices.tolist() == [0, 3]

@@ -120,14 +120,14 @@ class Coreset:
         """Loads and checks the coreset of a run.
 
         Args:
-            run: The run's folder, or the `indices.npy` in it.
+            run: The run's folder, or the `indices.npy` or `coreset.json` in it.
 
         Raises:
             CoresetError: if there is none, or if it is damaged.
         """
         given = Path(run)
         with _reading(given):
-            folder = given.parent if given.name == INDICES_FILE and given.is_file() else given
+            folder = given.parent if given.name in (INDICES_FILE, RECORD_FILE) and given.is_file() else given
             if not (folder / RECORD_FILE).is_file():
                 raise CoresetError(f"{given} is no coreset: {_why_no_coreset(folder)}")
         with _reading(folder):
@@ -236,7 +236,7 @@ def load_indices(path: Path | str) -> tuple[NDArray[np.int64], Coreset | None]:
     """Loads what a person may give as a coreset: a run, or any `.npy` of kept positions.
 
     Args:
-        path: A run's folder or a file; an `indices.npy` beside its `coreset.json` counts as the run.
+        path: A run's folder or a file; a `coreset.json`, and an `indices.npy` beside it, count as the run.
 
     Returns:
         The (K,) int64 positions, ascending and unique, and the coreset where they belong to a run. Without one, that
@@ -247,7 +247,8 @@ def load_indices(path: Path | str) -> tuple[NDArray[np.int64], Coreset | None]:
     """
     given = Path(path)
     with _reading(given):
-        bare = given.is_file() and not (given.name == INDICES_FILE and (given.parent / RECORD_FILE).is_file())
+        of_a_run = given.name in (INDICES_FILE, RECORD_FILE) and (given.parent / RECORD_FILE).is_file()
+        bare = given.is_file() and not of_a_run
     if not bare:
         coreset = Coreset.load(given)
         return coreset.indices, coreset

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 _TILE_ELEMENTS = 4_000_000  # of one block of distances: 16 MB
+_UPPER_ROWS = 256  # fewer save more of the lower half, and make slower matrix products
 
 
 def pairwise_distances(rows: Tensor, columns: Tensor, distance: Literal["euclidean", "cosine"] = "euclidean") -> Tensor:
@@ -69,8 +70,11 @@ def coverage(
     result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
     for members in class_members(labels, num_classes):
         members = members.to(features.device)
-        for tile, distances in distance_tiles(features[members], distance):
-            result[members[tile]] = distances.sum(dim=1).float()
+        sums = torch.zeros(len(members), dtype=features.dtype, device=features.device)
+        for tile, distances in distance_tiles(features[members], distance, upper=True):
+            sums[tile] += distances.sum(dim=1)
+            sums[tile.stop :] += distances[:, tile.stop - tile.start :].sum(dim=0)
+        result[members] = sums.float()
         if reduction == "mean" and len(members) > 1:
             result[members] /= len(members) - 1
     return result
@@ -104,17 +108,28 @@ def cover_counts(
     return result - 1 if epsilon >= 0 else result
 
 
-def distance_tiles(features: Tensor, distance: Literal["euclidean", "cosine"]) -> Iterator[tuple[slice, Tensor]]:
-    """Yields row slices of the distance matrix of one class, with an exact zero between a sample and itself."""
+def distance_tiles(
+    features: Tensor, distance: Literal["euclidean", "cosine"], *, upper: bool = False
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yields row slices of the distance matrix of one class, with an exact zero between a sample and itself.
+
+    Args:
+        features: (n, D) of the class.
+        distance: See `pairwise_distances`.
+        upper: Whether a slice starts at the column of its first row: the matrix is symmetric, and half of it is enough.
+    """
     if distance == "euclidean" and len(features):
         features = features - features.mean(dim=0)  # the rounding of matrix products grows with the distance from zero
     size = len(features)
     rows = max(1, _TILE_ELEMENTS // max(1, size))
+    if upper:
+        rows = min(rows, _UPPER_ROWS)
     for start in range(0, size, rows):
         tile = slice(start, min(start + rows, size))
-        distances = pairwise_distances(features[tile], features, distance)
+        first = start if upper else 0
+        distances = pairwise_distances(features[tile], features[first:], distance)
         own = torch.arange(tile.stop - tile.start, device=features.device)
-        distances[own, own + start] = 0.0
+        distances[own, own + start - first] = 0.0
         yield tile, distances
 
 
