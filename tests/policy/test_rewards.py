@@ -24,7 +24,13 @@ from rlsel.policy.rewards import (
 )
 
 RATIOS = st.floats(0.01, 0.99)
-ACCOUNT = Account(share=0.6, ratio=0.8, price=0.5, kept_merit=1.25)
+# two of four keep probabilities are above one half; 8 · 0.625 / 4 = 1.25
+ACCOUNT = Account(
+    keep_probability=torch.tensor([0.75, 0.625, 0.5, 0.25]),
+    all_merits=torch.tensor([0.0, 8.0, 0.0, 0.0]),
+    ratio=0.8,
+    price=0.5,
+)
 
 
 def evidence(mean_cover: list[float], behaviour: Behaviour | None = None) -> Evidence:
@@ -99,16 +105,16 @@ def test_the_papers_reward_by_hand() -> None:
     known = evidence([1.0, 2.0, 3.0])
     assert reward.merit(known).tolist() == [11, 12, 13]  # raw E_c
     actions = torch.tensor([0.0, 0.5, 1.0])
-    # r1 = 5 · (1 − 0.2 / 0.8) = 3.75, plus E_c · π
-    assert reward.reward(reward.merit(known), actions, ACCOUNT).tolist() == [3.75, 9.75, 16.75]
+    # r1 = 5 · (1 − 0.3 / 0.8) = 3.125, plus E_c · π
+    assert reward.reward(reward.merit(known), actions, ACCOUNT).tolist() == [3.125, 9.125, 16.125]
     assert not reward.priced
 
 
 def test_the_scalar_reward_is_one_number_whatever_the_actions() -> None:
     reward = PaperScalar(scale=5.0)
     merit = reward.merit(evidence([1.0, 2.0, 3.0]))
-    # 3.75 + the mean of E_c · π over the data set
-    assert reward.reward(merit, torch.tensor([0.0, 0.5, 1.0]), ACCOUNT).tolist() == [5.0, 5.0, 5.0]
+    # 3.125 + the mean of E_c · π over the data set
+    assert reward.reward(merit, torch.tensor([0.0, 0.5, 1.0]), ACCOUNT).tolist() == [4.375, 4.375, 4.375]
     assert not reward.priced
 
 

@@ -145,7 +145,10 @@ class PolicySession:
     @property
     def share(self) -> float:
         """Share of the remembered keep probabilities above one half."""
-        return float((self.keep_probability > 0.5).float().mean())
+        return self._account(self.price).share
+
+    def _account(self, price: float | Tensor) -> Account:
+        return Account(keep_probability=self.keep_probability, all_merits=self.merit, ratio=self._ratio, price=price)
 
     def decide(self, states: Tensor, indices: Tensor) -> Tensor:
         """Acts on a batch, books the rewards, and learns whenever a rollout is full.
@@ -184,12 +187,7 @@ class PolicySession:
         return torch.rand(len(states), generator=self._generator).to(states.device)
 
     def _experience(self, states: Tensor, indices: Tensor, decision: Decision, price: float | Tensor) -> Experience:
-        account = Account(
-            share=self.share,
-            ratio=self._ratio,
-            price=price,
-            kept_merit=float((self.merit * self.keep_probability).mean()),
-        )
+        account = self._account(price)
         merit = self.merit[indices]
         rewards = self._reward.reward(merit, decision.actions, account)
         self.meter.add({"reward": rewards.mean().item(), "redundancy_reward": (merit * decision.actions).mean().item()})

@@ -87,19 +87,29 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """Where the whole training split stands.
+    """Where the whole training split stands; what a reward does not ask for is not computed.
 
     Attributes:
-        share: Share of the keep probabilities above one half.
+        keep_probability: (N,) the newest of each sample.
+        all_merits: (N,).
         ratio: The target share.
         price: The price on keeping; (B,) where each sample of the batch has its own.
-        kept_merit: Mean over all N samples of merit times keep probability.
     """
 
-    share: float
+    keep_probability: Tensor
+    all_merits: Tensor
     ratio: float
     price: float | Tensor
-    kept_merit: float
+
+    @property
+    def share(self) -> float:
+        """Share of the keep probabilities above one half."""
+        return float((self.keep_probability > 0.5).float().mean())
+
+    @property
+    def kept_merit(self) -> float:
+        """Mean over all N samples of merit times keep probability."""
+        return float((self.all_merits * self.keep_probability).mean())
 
 
 class Reward(Protocol):
