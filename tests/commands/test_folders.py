@@ -1,13 +1,14 @@
 """Run folders: where they lie, what state they are in, and that a refused run leaves none behind."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from rlsel.commands.folders import RunFolder, begun, cell_name, check_writable, common_parent
+from rlsel.commands.folders import RunFolder, begun, cell_name, check_writable, common_parent, run_folder, to_make
 from rlsel.errors import ConfigurationError, StorageError
 
 
@@ -130,10 +131,45 @@ def test_a_file_in_the_way_is_refused_before_any_work(tmp_path: Path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@dataclass(frozen=True)
+class Made:
+    folder: RunFolder
+
+
+def made(path: Path) -> Made:
+    return Made(RunFolder(path=path, digest="d"))
+
+
 def test_the_folder_that_holds_all_runs(tmp_path: Path) -> None:
-    paths = [tmp_path / "random" / "a", tmp_path / "random" / "b"]
-    assert common_parent(paths[:1], None) == common_parent(paths[:1], tmp_path) == paths[0]
-    assert common_parent(paths, None) == tmp_path / "random"
-    assert common_parent([*paths, tmp_path / "el2n" / "a"], None) == tmp_path
-    assert common_parent(paths, tmp_path) == tmp_path, "as the user gave it, whatever lies below"
-    assert common_parent(paths, Path("given")) == Path.cwd() / "given"
+    cells = [made(tmp_path / "random" / name) for name in "ab"]
+    assert common_parent(cells[:1], None) == common_parent(cells[:1], tmp_path) == tmp_path / "random" / "a"
+    assert common_parent(cells, None) == tmp_path / "random"
+    assert common_parent([*cells, made(tmp_path / "el2n" / "a")], None) == tmp_path
+    assert common_parent(cells, tmp_path) == tmp_path, "as the user gave it, whatever lies below"
+    assert common_parent(cells, Path("given")) == Path.cwd() / "given"
+
+
+@pytest.mark.parametrize(
+    ("run_dir", "several", "expected"),
+    [
+        (None, False, "outputs/select/digits/el2n/name"),
+        (None, True, "outputs/select/digits/el2n/name"),
+        (Path("mine"), False, "mine"),
+        (Path("mine"), True, "mine/el2n/name"),
+    ],
+)
+def test_where_a_run_lies(run_dir: Path | None, several: bool, expected: str) -> None:
+    folder = run_folder("select", "digits", "el2n", "name", run_dir=run_dir, several=several, digest="d")
+    assert folder == RunFolder(path=Path.cwd() / expected, digest="d")
+
+
+def test_only_what_is_missing_is_made_unless_it_is_wanted_again(tmp_path: Path) -> None:
+    cells = [made(tmp_path / name) for name in "ab"]
+    cells[0].folder.begin("select", {})
+    assert to_make(cells, again=False) == cells, "a run that has only begun is missing"
+    cells[0].folder.set_state("complete")
+    assert to_make(cells, again=False) == cells[1:]
+    assert to_make(cells, again=True) == cells
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="run_dir must lie below a folder"):
+        to_make([cells[0], made(tmp_path / "file" / "a")], again=False)

@@ -14,15 +14,7 @@ from torch import Tensor
 from rlsel.budget import kept_count
 from rlsel.commands.coresets import Origin, save_coreset
 from rlsel.commands.datasets import read_dataset
-from rlsel.commands.folders import (
-    OUTPUTS,
-    RunFolder,
-    begun,
-    cell_name,
-    check_writable,
-    common_parent,
-    require_finished,
-)
+from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
 from rlsel.commands.requests import ApplyRequest
 from rlsel.commands.settings import selection_settings, settings_hash
 from rlsel.commands.targets import load_target, load_target_input
@@ -72,10 +64,8 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
     began = time.monotonic()
     source = _source(request)
     cells = [_cell(request, source, ratio) for ratio in request.ratios]
-    paths = [cell.folder.path for cell in cells]
-    missing = [cell for cell in cells if request.options.resume == "never" or not cell.folder.complete]
+    missing = to_make(cells, again=request.options.resume == "never")
     if missing:
-        check_writable(paths[0])
         takes = load_target_input(request.run)
         model = load_target(request.run, request.settings.model, takes)
         dataset = read_dataset(request.settings)
@@ -93,7 +83,7 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
             shared_seconds = time.monotonic() - began
             for cell in missing:
                 _select(request, cell, source, dataset, features, began=time.monotonic() - shared_seconds)
-    return common_parent(paths, request.options.run_dir)
+    return common_parent(cells, request.options.run_dir)
 
 
 def _source(request: ApplyRequest) -> _Source:
@@ -122,18 +112,20 @@ def _cell(request: ApplyRequest, source: _Source, ratio: float) -> _Cell:
         request.settings, selector=source.selector, ratio=ratio, export=request.export, features=None
     ) | {"run": str(request.run.absolute()), "run_settings_hash": source.recorded.settings_hash}
     digest = settings_hash(settings)
-    several = request.options.several or len(request.ratios) > 1
-    name = cell_name(ratio, request.settings.seed, digest)  # always with the hash: the run has no default
-    run_dir = request.options.run_dir
-    if run_dir is None:
-        path = OUTPUTS / "apply" / request.settings.dataset.name / source.selector.name / name
-    else:
-        path = run_dir / source.selector.name / name if several else run_dir
+    folder = run_folder(
+        "apply",
+        request.settings.dataset.name,
+        source.selector.name,
+        cell_name(ratio, request.settings.seed, digest),  # always with the hash: the run has no default
+        run_dir=request.options.run_dir,
+        several=request.options.several or len(request.ratios) > 1,
+        digest=digest,
+    )
     return _Cell(
         ratio=ratio,
         export=resolve(request.export, replace(source.selector, ratio=ratio).export),
         settings=settings,
-        folder=RunFolder(path=path.absolute(), digest=digest),
+        folder=folder,
     )
 
 

@@ -16,7 +16,7 @@ from rlsel.commands.comparison_jobs import (
     TrainJob,
     all_positions,
 )
-from rlsel.commands.folders import RunFolder, cell_name
+from rlsel.commands.folders import RunFolder, cell_name, to_make
 from rlsel.commands.requests import CompareRequest, RunSettings, SelectRequest
 from rlsel.commands.select import Cell, plan
 from rlsel.commands.settings import settings_hash, training_settings
@@ -121,7 +121,7 @@ class Comparison:
             trainings += self._choose(
                 _Chosen(selector=FULL, ratio=1.0, seed=seed, size=self._size, sha256=self._everything)
             )
-            missing = [cell for cell in cells if self._again or not cell.folder.complete]
+            missing = to_make(cells, again=self._again)
             selections += self._selections(seed, missing)
             for cell in cells:
                 if cell not in missing:

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from rlsel.budget import kept_count
 from rlsel.commands.coresets import Origin, save_coreset
 from rlsel.commands.datasets import read_dataset
-from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_writable, common_parent
+from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, run_folder, to_make
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import FinetuneRequest
 from rlsel.commands.settings import selection_settings, settings_hash
@@ -60,10 +60,8 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         )
     stored = StoredPolicy.load(request.run)
     cells = [_cell(request, replace(request.selector, ratio=ratio)) for ratio in request.ratios]
-    paths = [cell.folder.path for cell in cells]
-    missing = [cell for cell in cells if request.options.resume == "never" or not cell.folder.complete]
+    missing = to_make(cells, again=request.options.resume == "never")
     if missing:
-        check_writable(paths[0])
         dataset = read_dataset(request.settings)
         Coreset.load(request.run).check(size=len(dataset.train), fingerprint=dataset.fingerprint)
         for ratio in request.ratios:
@@ -75,7 +73,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         ):
             for cell in missing:
                 _finetune(request, cell, stored, dataset, fabric, reporter, began=time.monotonic() - setup_seconds)
-    return common_parent(paths, request.options.run_dir)
+    return common_parent(cells, request.options.run_dir)
 
 
 def _cell(request: FinetuneRequest, selector: RLSelector) -> _Cell:
@@ -84,14 +82,16 @@ def _cell(request: FinetuneRequest, selector: RLSelector) -> _Cell:
         source, selector=selector, ratio=selector.ratio, export=request.export, features=None
     ) | {"epochs": request.epochs, "features": request.features, "run": str(request.run.absolute())}
     digest = settings_hash(settings)
-    several = request.options.several or len(request.ratios) > 1
-    name = cell_name(selector.ratio, source.seed, digest)  # always with the hash: the run has no default
-    run_dir = request.options.run_dir
-    if run_dir is None:
-        path = OUTPUTS / "finetune-ratio" / source.dataset.name / selector.name / name
-    else:
-        path = run_dir / selector.name / name if several else run_dir
-    return _Cell(selector=selector, settings=settings, folder=RunFolder(path=path.absolute(), digest=digest))
+    folder = run_folder(
+        "finetune-ratio",
+        source.dataset.name,
+        selector.name,
+        cell_name(selector.ratio, source.seed, digest),  # always with the hash: the run has no default
+        run_dir=request.options.run_dir,
+        several=request.options.several or len(request.ratios) > 1,
+        digest=digest,
+    )
+    return _Cell(selector=selector, settings=settings, folder=folder)
 
 
 def _finetune(

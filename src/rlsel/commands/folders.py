@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from rlsel.budget import format_ratio
 from rlsel.errors import CoresetError, RlselError, StorageError
@@ -55,6 +55,49 @@ class RunFolder:
     def set_state(self, state: str, error: str | None = None) -> None:
         """Writes `status.json`."""
         write_json(self.path / "status.json", {"state": state, "error": error, "settings_hash": self.digest})
+
+
+def run_folder(
+    command: str, dataset: str, row: str, name: str, *, run_dir: Path | None, several: bool, digest: str
+) -> RunFolder:
+    """Returns the folder of one coreset.
+
+    Args:
+        command: That makes it.
+        dataset: The data set's name.
+        row: The selector's name, or what a comparison calls it.
+        name: Of the folder, by `cell_name`.
+        run_dir: What the user gave.
+        several: Whether the command, or a sweep that it belongs to, makes more than one.
+        digest: Hash of the settings.
+    """
+    below = Path(row) / name
+    path = OUTPUTS / command / dataset / below if run_dir is None else run_dir / below if several else run_dir
+    return RunFolder(path=path.absolute(), digest=digest)
+
+
+class InFolder(Protocol):
+    """What a command makes in a run folder."""
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where it goes."""
+        ...
+
+
+Cell = TypeVar("Cell", bound=InFolder)
+
+
+def to_make(cells: Sequence[Cell], *, again: bool) -> list[Cell]:
+    """Returns what is not made yet, or all of it if it is to be made again, once it is certain that it can be written.
+
+    Raises:
+        StorageError: if it cannot.
+    """
+    missing = [cell for cell in cells if again or not cell.folder.complete]
+    if missing:
+        check_writable(missing[0].folder.path)
+    return missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +220,11 @@ def check_writable(path: Path) -> None:
             return
 
 
-def common_parent(paths: list[Path], run_dir: Path | None) -> Path:
+def common_parent(cells: Sequence[InFolder], run_dir: Path | None) -> Path:
     """Returns the folder that holds all the run folders: `run_dir`, else the deepest one; a single one itself."""
     import os
 
+    paths = [cell.folder.path for cell in cells]
     if len(paths) == 1:
         return paths[0]
     return Path(os.path.commonpath(paths)) if run_dir is None else run_dir.absolute()

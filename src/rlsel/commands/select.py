@@ -14,15 +14,7 @@ import torch
 from rlsel.budget import kept_count
 from rlsel.commands.coresets import Origin, save_coreset
 from rlsel.commands.datasets import read_dataset, read_features
-from rlsel.commands.folders import (
-    OUTPUTS,
-    RunFolder,
-    begun,
-    cell_name,
-    check_writable,
-    common_parent,
-    scored_alike,
-)
+from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, run_folder, scored_alike, to_make
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import SelectRequest
 from rlsel.commands.settings import selection_settings, selects_by_defaults, settings_hash
@@ -73,10 +65,8 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
     """
     began = time.monotonic()
     cells = plan(request)
-    paths = [cell.folder.path for cell in cells]
-    missing = [cell for cell in cells if request.options.resume == "never" or not cell.folder.complete]
+    missing = to_make(cells, again=request.options.resume == "never")
     if missing:
-        check_writable(paths[0])
         dataset = read_dataset(request.settings)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
@@ -92,7 +82,7 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
                 reporter=reporter,
             )
             make(missing, task, began=began, resume=request.options.resume == "auto")
-    return common_parent(paths, request.options.run_dir)
+    return common_parent(cells, request.options.run_dir)
 
 
 def plan(request: SelectRequest, *, row: str | None = None) -> list[Cell]:
@@ -123,19 +113,22 @@ def _cell(request: SelectRequest, selector: Selector, ratio: float, *, row: str,
     digest = settings_hash(settings)
     source = request.settings
     plain = request.features is None and selects_by_defaults(source, selector, request.export)
-    name = cell_name(ratio, source.seed, None if plain else digest)
-    run_dir = request.options.run_dir
-    if run_dir is None:
-        path = OUTPUTS / "select" / source.dataset.name / row / name
-    else:
-        path = run_dir / row / name if several else run_dir
+    folder = run_folder(
+        "select",
+        source.dataset.name,
+        row,
+        cell_name(ratio, source.seed, None if plain else digest),
+        run_dir=request.options.run_dir,
+        several=several,
+        digest=digest,
+    )
     return Cell(
         name=row,
         selector=selector,
         ratio=ratio,
         export=export,
         settings=settings,
-        folder=RunFolder(path=path.absolute(), digest=digest),
+        folder=folder,
     )
 
 
