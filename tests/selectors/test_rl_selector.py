@@ -14,7 +14,7 @@ from rlsel.policy.a2c import A2C
 from rlsel.policy.dqn import DQN
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.ppo import PPO
-from rlsel.policy.rewards import Dynamics
+from rlsel.policy.rewards import Dynamics, Paper
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import FINAL, Observed, Scores, SelectionTask, Selector, depends_on_ratio, for_ratio
 from rlsel.selectors.policy_learner import PolicyLearner
@@ -108,6 +108,37 @@ def test_each_ratio_has_its_own_policy(tiny_task: SelectionTask) -> None:
     observed = SharedTraining(task=tiny_task, needs=[method.needs(tiny_task) for method in methods]).run()
     low, high = (method.score(tiny_task, seen).values for method, seen in zip(methods, observed, strict=True))
     assert (int((low > 0).sum()), int((high > 0).sum())) == (27, 72)
+
+
+@pytest.mark.parametrize("own_features", [False, True])
+def test_ratios_up_to_one_half_share_a_policy(tiny_task: SelectionTask, own_features: bool) -> None:
+    features = torch.randn(90, 5, generator=torch.Generator().manual_seed(0)) if own_features else None
+    task = replace(tiny_task, features=features)
+    methods = [for_ratio(RLSelector(settle_passes=3, rollout=32), ratio) for ratio in (0.2, 0.5, 0.8)]
+    observed = SharedTraining(task=task, needs=[method.needs(task) for method in methods]).run()
+    assert observed[0].observer is observed[1].observer
+    assert observed[0].observer is not observed[2].observer
+    together = [method.score(task, seen) for method, seen in zip(methods, observed, strict=True)]
+    for method, scores in zip(methods, together, strict=True):
+        assert torch.equal(scores.values, on_own_features(method, task).values)
+    # the second is charged for the learning that it found done
+    assert [scores.shared_seconds > 0 for scores in together] == [False, True, False]
+
+
+def test_each_ratio_has_its_own_literal_policy(tiny_task: SelectionTask) -> None:
+    methods = [RLSelector(reward=Paper(), ratio=ratio) for ratio in (0.2, 0.5)]
+    observed = SharedTraining(task=tiny_task, needs=[method.needs(tiny_task) for method in methods]).run()
+    assert observed[0].observer is not observed[1].observer
+
+
+def test_fine_tuned_ratios_share_the_policy_that_they_start_from(tiny_task: SelectionTask) -> None:
+    methods = [RLSelectorFinetuned(ratio=ratio, epochs=2) for ratio in (0.2, 0.8)]
+    observed = SharedTraining(task=tiny_task, needs=[method.needs(tiny_task) for method in methods]).run()
+    assert observed[0].observer is observed[1].observer
+    together = [method.score(tiny_task, seen) for method, seen in zip(methods, observed, strict=True)]
+    for method, scores in zip(methods, together, strict=True):
+        [seen] = SharedTraining(task=tiny_task, needs=[method.needs(tiny_task)]).run()
+        assert torch.equal(scores.values, method.score(tiny_task, seen).values)
 
 
 def test_a_training_that_only_others_need_changes_nothing(tiny_task: SelectionTask) -> None:

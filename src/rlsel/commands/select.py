@@ -273,7 +273,8 @@ def _finish(
         start = time.monotonic()
         with _reported(own, on_failure):
             scores = selector.score(task, observed[selector])
-            seconds = setup_seconds + observed[selector].seconds + time.monotonic() - start
+            took = time.monotonic() - start + scores.shared_seconds
+            seconds = setup_seconds + observed[selector].seconds + took
             for cell in own:
                 with _reported([cell], on_failure):
                     _export(cell, task, observed[selector], scores, seconds=seconds)

@@ -154,12 +154,14 @@ class Scores:
             of being drawn is proportional to its exponential; 0 is the threshold of a policy).
         policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
         hardness: (N,) float32, high = hard, for `export.trim_hardest`; None where the score itself says it.
+        shared_seconds: Of the work that the method found done, since another ratio of the run had needed it too.
     """
 
     values: Tensor
     kind: Literal["score", "logit"] = "score"
     policy: bool = False
     hardness: Tensor | None = None
+    shared_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if self.values.ndim != 1 or self.values.dtype != torch.float32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -39,10 +40,17 @@ class LearnerSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class _Settled:
-    """What a policy ended with, before any threshold was moved: (N, D) features and the networks' parameters."""
+    """What a policy ended with, before any threshold was moved.
+
+    Attributes:
+        features: (N, D).
+        parameters: Of the networks.
+        seconds: That it took to settle.
+    """
 
     features: Tensor
     parameters: Mapping[str, Tensor]
+    seconds: float
 
 
 class PolicyLearner:
@@ -165,6 +173,11 @@ class PolicyLearner:
         """Whether the policy has learned all that it will."""
         return self._settled is not None
 
+    @property
+    def settle_seconds(self) -> float:
+        """Seconds that it took to settle; 0 before."""
+        return 0.0 if self._settled is None else self._settled.seconds
+
     def settle(self, features: Tensor, behaviour: Behaviour | None) -> None:
         """Learns on the features at the end of the training.
 
@@ -172,10 +185,11 @@ class PolicyLearner:
             features: (N, D) clean features of the trained target model, or the user's own.
             behaviour: What the training showed; None without one.
         """
+        began = time.perf_counter()
         if self._session is not None:
             self._session.finish_rollout()
         self._take(features, self._collector.measured(features, behaviour))
-        self._settle(features, self._settings.settle_passes)
+        self._settle(features, self._settings.settle_passes, began)
 
     def adapt(self, stored: StoredPolicy, passes: int) -> None:
         """Starts from a stored policy and learns on the features that it was stored with.
@@ -184,8 +198,9 @@ class PolicyLearner:
             stored: Of a run at another ratio.
             passes: Passes over the features.
         """
+        began = time.perf_counter()
         self.warm_start(stored)
-        self._settle(stored.features, passes)
+        self._settle(stored.features, passes, began)
 
     def warm_start(self, stored: StoredPolicy) -> None:
         """Takes the networks, the price and the evidence of a stored policy."""
@@ -196,20 +211,20 @@ class PolicyLearner:
         session.price = stored.price
         self._fresh = True
 
-    def _settle(self, features: Tensor, passes: int) -> None:
+    def _settle(self, features: Tensor, passes: int, began: float) -> None:
         session = self._ready(features.device)
         if self._best is None:
             session.sweep(self._states(features, self._columns), passes)
         else:
             session.policy.load_state_dict(self._best)
         parameters = {name: value.clone() for name, value in session.policy.parameters_by_name().items()}
-        self._settled = _Settled(features=features, parameters=parameters)
+        self._settled = _Settled(features=features, parameters=parameters, seconds=time.perf_counter() - began)
 
     def judge(self, ratio: float) -> Tensor:
         """Judges every sample with the policy as it settled.
 
         Args:
-            ratio: The share to keep: that which was learned for, unless the policy is conditioned on it.
+            ratio: The share to keep; only the threshold of the policy moves to it, unless it is conditioned on it.
 
         Returns:
             (N,) float32 keep logits, on the CPU; for a reward with a price, the share above 0 is the ratio.

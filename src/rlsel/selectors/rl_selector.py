@@ -105,26 +105,34 @@ class RLSelector:
         return Needs(
             training=not own_features,
             clean_epochs=frozenset() if own_features else frozenset({FINAL}),
-            watch=lambda recording: self._watch(task, recording_to_use(task, recording)),
+            watch=lambda recording: self._watch(task, recording),
         )
 
     def _watch(self, task: SelectionTask, recording: Recording) -> PolicyLearner:
-        if not self.conditioned:
-            return self.learner(len(task), task.seed, recording)
-        for_all_ratios = replace(self, ratio=_ANY_RATIO)
-        return recording.shared(for_all_ratios, lambda: for_all_ratios.learner(len(task), task.seed, recording))
+        learned = replace(self, ratio=self._learned_ratio)
+        return recording.shared(
+            learned, lambda: learned.learner(len(task), task.seed, recording_to_use(task, recording))
+        )
+
+    @property
+    def _learned_ratio(self) -> float:
+        """The share that is learned for; ratios with the same one share a policy and differ in its threshold."""
+        if self.conditioned:
+            return _ANY_RATIO
+        return max(self.ratio, _LEAST_LEARNED_RATIO) if self.reward.priced else self.ratio
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:
         learner = observed.observer
         if not isinstance(learner, PolicyLearner):
             raise TypeError("RL-Selector scores with the learner that its needs() asked for")
+        spent_before = learner.settle_seconds
         if not learner.settled:
             # a training that only another selector of the run asked for must not change what this one sees
             behaviour = None
             if task.features is None and observed.dynamics is not None:
                 behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
             learner.settle(selection_features(task, observed), behaviour)
-        return Scores(values=learner.judge(self.ratio), kind="logit", policy=True)
+        return Scores(values=learner.judge(self.ratio), kind="logit", policy=True, shared_seconds=spent_before)
 
     def learner(self, size: int, seed: int, recording: Recording) -> PolicyLearner:
         """Makes the learner of this method for `size` samples.
@@ -139,7 +147,7 @@ class RLSelector:
                 policy=self.policy,
                 reward=self.reward,
                 cover=self.cover,
-                ratio=max(self.ratio, _LEAST_LEARNED_RATIO) if self.reward.priced else self.ratio,
+                ratio=self._learned_ratio,
                 conditioned=self.conditioned,
                 state=self.state,
                 learning=LearningSettings(rollout=min(self.rollout, max(1, size // 10)), price_rate=self.price_rate),

@@ -78,9 +78,13 @@ class RLSelectorFinetuned:
 
     def needs(self, task: SelectionTask) -> Needs:
         source = self._at(self.from_ratio)
+        for_all_ratios = replace(self, ratio=self.from_ratio)
 
         def watch(recording: Recording) -> _SourceLearner:
-            return _SourceLearner(source.learner(len(task), task.seed, recording_to_use(task, recording)))
+            return recording.shared(
+                for_all_ratios,
+                lambda: _SourceLearner(source.learner(len(task), task.seed, recording_to_use(task, recording))),
+            )
 
         return replace(source.needs(task), watch=watch)
 
@@ -88,14 +92,15 @@ class RLSelectorFinetuned:
         watching = observed.observer
         if not isinstance(watching, _SourceLearner):
             raise TypeError("rl_selector_finetuned scores with the learner that its needs() asked for")
-        self._at(self.from_ratio).score(task, replace(observed, observer=watching.learner))
+        source = self._at(self.from_ratio).score(task, replace(observed, observer=watching.learner))
         stored = watching.learner.stored()
         # a stored price has the precision of a file, so that a fine-tuned run comes out the same
         stored = replace(stored, price=float(torch.tensor(stored.price)))
         empty = Recording(task.labels, task.dataset.num_classes)
         adapted = self._at(self.ratio).learner(len(task), task.seed, empty)
         adapted.adapt(stored, self.epochs)
-        return Scores(values=adapted.judge(self.ratio), kind="logit", policy=True)
+        values = adapted.judge(self.ratio)
+        return Scores(values=values, kind="logit", policy=True, shared_seconds=source.shared_seconds)
 
     def _at(self, ratio: float) -> RLSelector:
         return RLSelector(policy=self.policy, reward=self.reward, cover=self.cover, ratio=ratio)
