@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from hydra import compose, initialize_config_module
 from rlsel.data.cifar10 import CIFAR10
 from rlsel.data.fashion_mnist import FashionMNIST
 from rlsel.models.resnet import ResNet18, ResNet50
-from rlsel.policy.rewards import Cover
+from rlsel.policy.rewards import Cover, PaperScalar
 from rlsel.selectors.rl_selector import RLSelector
 
 NAMES = (
     *("cifar10", "cifar100", "tiny_imagenet", "imagenet", "cross_architecture", "ood"),
     *("ablation_redundancy", "ablation_static", "ablation_policy", "ablation_finetune"),
 )
+OWN = ("fashion_mnist", "fashion_mnist_others")
+"""The tables of the README that are not the paper's."""
 CONF = Path(rlsel.conf.__path__[0])
 FILES = {path.stem for path in (CONF / "experiment").glob("*.yaml") if not path.stem.endswith("paper")}
 ALL = [name + form for name in NAMES for form in ("", "_small")]
@@ -38,7 +41,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, select: Any) -> Any:
 
 
 def test_each_experiment_has_a_small_form() -> None:
-    assert set(ALL) == FILES
+    assert {*ALL, *OWN} == FILES
 
 
 def test_each_experiment_has_a_target() -> None:
@@ -51,6 +54,8 @@ def test_each_experiment_has_a_target() -> None:
     assert f"\nABLATIONS := {listed}\n" in MAKEFILE
     assert f"\nEXPERIMENTS := {' '.join(NAMES[:6])} $(ABLATIONS)\n" in MAKEFILE
     assert "\nreproduce-small: " in MAKEFILE
+    assert "\nreproduce-readme: " in MAKEFILE
+    assert f"$(call compare_each,{' '.join(OWN)},jobs=2)" in MAKEFILE
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -68,7 +73,7 @@ def test_it_composes(name: str) -> None:
         assert (composed.dataset.train_size, composed.budget, composed.training.steps) == (None, "epochs", None)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [*ALL, *OWN])
 def test_it_is_a_request_that_makes_sense(rlsel: Callable[..., Any], compare: Any, name: str) -> None:
     result = rlsel("compare", f"experiment={name}")
     assert (result.code, result.err) == (0, "")
@@ -105,6 +110,17 @@ def test_the_ablations_name_what_they_change(rlsel: Callable[..., Any], compare:
     assert {row.selector.reward for row in redundancy.variants if isinstance(row.selector, RLSelector)} == {Cover()}
     learners = {row.name: row.selector.policy.name for row in policy.variants if isinstance(row.selector, RLSelector)}
     assert learners == {"a2c": "a2c", "ppo": "ppo", "dqn": "dqn"}
+
+
+def test_the_literal_rows_are_the_paper_experiment(rlsel: Callable[..., Any], compare: Any, select: Any) -> None:
+    assert rlsel("compare", "experiment=fashion_mnist_others").code == 0
+    assert rlsel("select", "experiment=paper").code == 0
+    rows = {row.name: row for row in compare.request.variants}
+    literal = rows["paper"].selector
+    assert isinstance(literal, RLSelector)
+    assert (literal,) == select.request.selectors
+    assert rows["paper_scalar"].selector == replace(literal, reward=PaperScalar())
+    assert rows["paper"].export == rows["paper_scalar"].export == select.request.export
 
 
 @pytest.mark.parametrize(
