@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError, DataError
 from rlsel.export import ExportSettings, choose, resolve
 from rlsel.policy.a2c import A2C
@@ -91,7 +92,8 @@ def test_needs(tiny_task: SelectionTask) -> None:
 def test_beside_a_training_it_ends_at_the_ratio(
     scores_of: Callable[[Selector], Scores], selector: RLSelector, reporter: Any
 ) -> None:
-    quick = for_ratio(replace(selector, settle_passes=3, rollout=32), 0.3)
+    every_epoch = CoverSettings(refresh_every=1)
+    quick = for_ratio(replace(selector, cover=every_epoch, settle_passes=3, rollout=32), 0.3)
     scores = scores_of(quick)
     assert int((scores.values > 0).sum()) == 27
     rows: list[Mapping[str, float]] = reporter.measurements

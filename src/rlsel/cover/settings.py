@@ -25,7 +25,7 @@ class CoverSettings:
 
     distance: Literal["euclidean", "cosine"] = "euclidean"
     reduction: Literal["mean", "sum"] = "mean"
-    refresh_every: int = 2
+    refresh_every: int = 3
     # added later: at their defaults they are no part of what is recorded, so that older results keep their hash
     measure: Literal["cover", "knn", "prototype", "density"] = field(
         default="cover", metadata={"recorded": "unless default"}

@@ -71,10 +71,10 @@ class RLSelector:
     cover: CoverSettings = field(default_factory=CoverSettings)
     ratio: float = 0.7
     state: Literal["features", "features+history"] = "features+history"
-    rollout: int = 1024
+    rollout: int = 512
     price_rate: float = 0.05
     warmup_epochs: int = 1
-    settle_passes: int = 5
+    settle_passes: int = 3
     conditioned: bool = False
     checkpoint: Literal["last", "best_r2"] = "last"
 
