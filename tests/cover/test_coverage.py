@@ -74,11 +74,12 @@ def test_coverage_by_hand() -> None:
 
 
 def test_counts_by_hand() -> None:
-    features = torch.tensor([[0.0], [1.0], [4.0], [0.5]])
+    # around their mean, 2, the samples of class 0 have no digits to round
+    features = torch.tensor([[0.0], [1.0], [5.0], [0.5]])
     labels = torch.tensor([0, 0, 0, 1])
-    counts = {epsilon: cover_counts(features, labels, epsilon, num_classes=2).tolist() for epsilon in (0, 0.9, 1, 3, 4)}
-    # gaps of class 0: 1, 3 and 4; ε itself covers
-    assert counts == {0: [0, 0, 0, 0], 0.9: [0, 0, 0, 0], 1: [1, 1, 0, 0], 3: [1, 2, 1, 0], 4: [2, 2, 2, 0]}
+    counts = {epsilon: cover_counts(features, labels, epsilon, num_classes=2).tolist() for epsilon in (0, 0.9, 1, 4, 5)}
+    # gaps of class 0: 1, 4 and 5; ε itself covers
+    assert counts == {0: [0, 0, 0, 0], 0.9: [0, 0, 0, 0], 1: [1, 1, 0, 0], 4: [1, 2, 1, 0], 5: [2, 2, 2, 0]}
 
 
 def test_no_distance_is_below_zero() -> None:

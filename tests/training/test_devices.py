@@ -1,6 +1,8 @@
 """Where things are computed."""
 
+import os
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -43,6 +45,21 @@ def test_a_machine_without_the_accelerator_says_so(monkeypatch: pytest.MonkeyPat
         DeviceSettings(processes=2).computing(),
     ):
         pass
+
+
+def test_a_gpu_computes_the_same_in_every_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    monkeypatch.setattr(DeviceSettings, "_fabric", lambda self: SimpleNamespace(device=torch.device("cuda", 0)))
+    before = torch.backends.cuda.mem_efficient_sdp_enabled()
+    with DeviceSettings(accelerator="cuda").computing():
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.backends.cuda.mem_efficient_sdp_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"  # what the user has set stays
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cuda.mem_efficient_sdp_enabled() == before
+    monkeypatch.setattr(DeviceSettings, "_fabric", lambda self: SimpleNamespace(device=torch.device("cpu")))
+    with DeviceSettings(accelerator="cpu").computing():
+        assert not torch.are_deterministic_algorithms_enabled()
 
 
 def blas_threads() -> set[int]:

@@ -42,3 +42,11 @@ def test_goes_on_after_an_interruption() -> None:
     resumed.load_state_dict(bank.state_dict())
     resumed.on_batch(batch([0], torch.tensor([[3.0, 4.0]])))
     assert resumed.features.tolist() == [[3.0, 4.0], [1.0, 2.0]]
+
+
+def test_a_saved_state_moves_to_the_device_of_the_training() -> None:
+    bank, resumed = FeatureBank(2), FeatureBank(2)
+    bank.on_batch(batch([1], torch.tensor([[1.0, 2.0]])))
+    resumed.load_state_dict(bank.state_dict())
+    resumed.on_batch(batch([0], torch.ones(1, 2, device="meta")))  # a device that every machine has
+    assert resumed.features.device.type == "meta"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -45,6 +47,8 @@ class DeviceSettings:
     def computing(self) -> Iterator[Fabric]:
         """Gives the Fabric of these settings, and limits this process to their threads inside the block.
 
+        On a GPU, torch takes the operations that give the same bytes in every run, and warns of those that cannot.
+
         Raises:
             ConfigurationError: if the machine has no such accelerator.
         """
@@ -54,7 +58,7 @@ class DeviceSettings:
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            with threadpool_limits(self.threads):
+            with threadpool_limits(self.threads), _repeatable() if fabric.device.type == "cuda" else nullcontext():
                 yield fabric
         finally:
             torch.set_num_threads(before)
@@ -72,4 +76,23 @@ class DeviceSettings:
             )
         from lightning_fabric import Fabric
 
+        # it advises to compute matrix products with fewer digits, in which the distances of near duplicates drown
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         return Fabric(accelerator=self.accelerator, devices=self.processes, precision=self.precision)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first matrices are multiplied
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        with sdpa_kernel(SDPBackend.MATH):  # the faster ones add gradients up in any order
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]

@@ -23,9 +23,11 @@ class FeatureBank:
         self.features = torch.zeros(size, 0)
 
     def on_batch(self, batch: BatchObservation) -> None:
+        device = batch.features.device
         if self.features.shape[1] != batch.features.shape[1]:
-            self.features = torch.zeros(self._size, batch.features.shape[1], device=batch.features.device)
-        self.features[batch.indices.to(self.features.device)] = batch.features
+            self.features = torch.zeros(self._size, batch.features.shape[1], device=device)
+        self.features = self.features.to(device)  # a saved state was read on the CPU
+        self.features[batch.indices.to(device)] = batch.features
 
     def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
         return {}

@@ -148,7 +148,8 @@ class Training:
         self._last = self._total if stop_after is None else min(self._total, stop_after * self._per_epoch)
         self._step = 0
         self._records: list[EpochRecord] = []
-        self._sums = torch.zeros(3, dtype=torch.float64)  # samples, losses, right answers of this epoch
+        # samples, losses, right answers of this epoch; a step must not wait for the device
+        self._sums = torch.zeros(3, device=fabric.device)
         self._seconds_before = 0.0
         self._last_save = time.monotonic()
 
@@ -217,7 +218,7 @@ class Training:
         self._fabric_optimizer.step()
         self._step += 1
         right = (observation.logits.argmax(dim=1) == batch.labels).sum()
-        self._sums += torch.stack([torch.tensor(len(losses)), observation.losses.sum().cpu(), right.cpu()])
+        self._sums += torch.stack([torch.full_like(right, len(losses)), observation.losses.sum(), right])
         self._reporter.step(self._step)
         if self._inspection is not None and self._step in self._inspection.steps:
             self._inspection.look(self._step, self._model)
@@ -309,7 +310,7 @@ class Training:
             self._inspection.load_state_dict(state["inspection"])
         self._augmentation = torch.Generator()
         self._augmentation.set_state(state["augmentation"])
-        self._sums = state["sums"]
+        self._sums = state["sums"].to(self._fabric.device)
         self._seconds_before = state["seconds"]
         self._records = [
             EpochRecord(training=saved["training"], observers=tuple(saved["observers"])) for saved in state["records"]
