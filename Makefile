@@ -10,7 +10,7 @@ EXPERIMENTS := cifar10 cifar100 tiny_imagenet imagenet cross_architecture ood $(
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench clean
 .PHONY: reproduce-cifar10 reproduce-cifar100 reproduce-tiny-imagenet reproduce-imagenet reproduce-cross-architecture
-.PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme
+.PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme reproduce-readme-gpu
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "%-28s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ reproduce-small: $(BIN)/rlsel ## all of these in small, on Fashion-MNIST and two
 
 reproduce-readme: $(BIN)/rlsel ## the README's tables of Fashion-MNIST, on two CPU cores
 	@$(call compare_each,fashion_mnist fashion_mnist_others,jobs=2); exit $$failed
+
+reproduce-readme-gpu: $(BIN)/rlsel ## the README's table of all 60 000 images, on a large GPU
+	@$(BIN)/rlsel compare experiment=fashion_mnist_full jobs=12 $(ARGS)
 
 clean: ## remove what the other targets made, outputs excepted
 	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
