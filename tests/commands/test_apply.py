@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.stats import spearmanr
 
 from rlsel.commands.apply import apply
 from rlsel.commands.finetune_ratio import finetune_ratio
@@ -148,8 +149,8 @@ def test_images_are_normalised_as_the_run_s_were(
         np.load(run(request_for(name, settings=settings)) / "scores.npy")[:60]
         for name, settings in (("plain", unseen), ("brighter", brighter))
     ]
-    # the threshold of each is its own; float32 sums in batches of another size round differently
-    assert np.allclose(scores[0] - scores[0].mean(), scores[1] - scores[1].mean(), atol=1e-4)
+    # the distances are those among all samples of each; float32 sums in batches of another size round differently
+    assert spearmanr(*scores).statistic > 0.999
 
 
 def test_a_reward_without_a_price_leaves_the_threshold(
@@ -285,7 +286,7 @@ def test_from_one_half_of_the_digits_to_the_other(rlsel: Callable[..., Any]) -> 
     own = Coreset.load(rlsel("select", "dataset.part=second", "ratio=0.3", "training.epochs=4", "run_dir=own").folder)
     assert own.provenance.dataset == coreset.provenance.dataset
     # it knows the samples that it never saw: chance is 0 ± 0.04
-    assert np.corrcoef(coreset.scores, own.scores)[0, 1] > 0.2
+    assert spearmanr(coreset.scores, own.scores).statistic > 0.2
     # the coreset is one like any other: a model is trained on it
     trained = rlsel("train-on-subset", f"coreset={second}", "training.epochs=1").folder
     assert json.loads((trained / "result.json").read_text())["num_train"] == 215

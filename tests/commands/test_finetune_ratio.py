@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from rlsel.commands.finetune_ratio import finetune_ratio
 from rlsel.commands.requests import FinetuneRequest, RunOptions, RunSettings, SelectRequest
@@ -89,8 +90,8 @@ def test_a_policy_is_adapted_to_another_ratio(
 
 def test_it_starts_from_what_was_learned(request_for: Request, source: Path) -> None:
     # one pass moves a learned policy less than what two seeds differ by
-    scores = [np.load(folder / "scores.npy") for folder in (source, run(request_for(epochs=1)))]
-    assert np.corrcoef(scores)[0, 1] > 0.9
+    scores = [np.load(folder / "scores.npy") for folder in (source, run(request_for(epochs=1, ratios=(0.6,))))]
+    assert spearmanr(*scores).statistic > 0.9
     first, second = (
         load_tensors(source / "features.safetensors"),
         load_tensors(run(request_for()) / "features.safetensors"),

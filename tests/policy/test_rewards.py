@@ -17,6 +17,7 @@ from rlsel.policy.rewards import (
     Evidence,
     Paper,
     PaperScalar,
+    Reward,
     doubt,
     hardness,
     priced_reward,
@@ -138,6 +139,24 @@ def test_dynamics_adds_the_cover_with_its_weight() -> None:
 def test_without_a_training_the_cover_stands_in() -> None:
     found = evidence([3.0, 0.0, -3.0])
     assert torch.equal(Dynamics().merit(found), Cover().merit(found))
+
+
+@pytest.mark.parametrize(("ratio", "count"), [(0.02, 8), (0.1, 8), (0.2, 6), (0.3, 4), (0.45, 1), (0.5, 0), (1.0, 0)])
+def test_the_smaller_the_choice_the_more_of_what_was_never_learned_is_refused(ratio: float, count: int) -> None:
+    margin = torch.linspace(0.92, -0.07, 100).roll(30)
+    known = replace(behaviour([1.0] * 100, [0.5] * 100), margin=margin)
+    found = Dynamics().refused(evidence([0.0] * 100, known), ratio)
+    assert found.tolist() == (margin < -0.075 + 0.01 * count).tolist()
+
+
+def test_at_most_a_fifth_is_refused() -> None:
+    known = replace(behaviour([1.0] * 100, [0.5] * 100), margin=torch.linspace(-1, -0.1, 100))
+    assert Dynamics().refused(evidence([0.0] * 100, known), 0.1).nonzero().flatten().tolist() == list(range(20))
+
+
+@pytest.mark.parametrize("reward", [Cover(), Paper(), PaperScalar(), Dynamics()])
+def test_without_a_behaviour_nothing_is_refused(reward: Reward) -> None:
+    assert not reward.refused(evidence([1.0, 2.0]), 0.1).any()
 
 
 def test_a_label_that_is_taken_for_wrong_costs_at_most_two_weights() -> None:

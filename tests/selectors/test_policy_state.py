@@ -145,10 +145,4 @@ def test_networks_of_features_judge_any_samples(tmp_path: Path) -> None:
     assert found.price == 0.25
     others = 2 * torch.randn(30, 4, generator=torch.Generator().manual_seed(2)) + 1
     expected = spec.build(4, 3).keep_logit(networks.scaler.states(others, None, ratio=0.5))
-    assert torch.equal(found.judge(others, spec, ratio=0.3, move=False), expected)
-    for ratio, count in ((0.1, 3), (0.5, 15), (1.0, 30)):
-        moved = found.judge(others, spec, ratio=ratio, move=True)
-        assert int((moved > 0).sum()) == count
-        # a threshold moves all logits alike; float32 rounds the shifted sums
-        assert torch.allclose(moved - moved.mean(), expected - expected.mean(), atol=1e-6)
-    assert torch.equal(found.judge(others, spec, ratio=0.3, move=False), expected), "nothing of it stays"
+    assert torch.equal(found.judge(others, spec, ratio=0.3), expected)

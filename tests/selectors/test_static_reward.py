@@ -11,10 +11,11 @@ from torch import Tensor
 from rlsel.cover.coverage import coverage, standardise_within_classes
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
-from rlsel.policy.rewards import Cover, Dynamics, Paper, PaperScalar, Reward, doubt, hardness
+from rlsel.policy.rewards import Cover, Dynamics, Paper, PaperScalar, Reward, doubt, hardness, never_learned
 from rlsel.selectors.aum import AUM
-from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Selector
+from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Selector, for_ratio
 from rlsel.selectors.evidence import behaviour_of
+from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.static_reward import StaticReward
 from rlsel.selectors.target import SharedTraining
 from rlsel.training.observation import BatchObservation, EpochEnd
@@ -87,6 +88,20 @@ def test_the_hardness_is_that_of_the_training(
     behaviour = behaviour_of(observed.dynamics, tiny_task.labels, tiny_task.dataset.num_classes)
     expected = (hardness(behaviour, cap=1.5) - 1.5 * doubt(behaviour)) / 0.5
     torch.testing.assert_close(scores_of(selector).values, expected)
+
+
+def test_a_small_choice_is_drawn_as_rl_selector_draws(tiny_task: SelectionTask) -> None:
+    selector = StaticReward()
+    [observed] = SharedTraining(task=tiny_task, needs=[selector.needs(tiny_task)]).run()
+    assert observed.dynamics is not None
+    behaviour = behaviour_of(observed.dynamics, tiny_task.labels, tiny_task.dataset.num_classes)
+    refused = never_learned(behaviour, 0.1)
+    assert 0 < refused.sum() < 90
+    half, tenth = (for_ratio(selector, ratio).score(tiny_task, observed).values for ratio in (0.5, 0.1))
+    assert torch.equal(half[~refused], tenth[~refused])
+    assert tenth[refused].max() < half.min() - 3
+    for ratio in (0.1, 0.9):
+        assert for_ratio(selector, ratio).export == RLSelector(ratio=ratio).export
 
 
 @pytest.mark.parametrize("reward", [Cover(), Dynamics()])

@@ -23,6 +23,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.export import ResolvedExport, resolve
 from rlsel.models.target import TargetModel
+from rlsel.policy.optimum import spread_like
 from rlsel.provenance import Provenance
 from rlsel.selectors.base import Scores
 from rlsel.selectors.policy_state import StoredPolicy
@@ -39,9 +40,18 @@ class _Source:
     policy: StoredPolicy
     recorded: Provenance
 
-    def judge(self, features: Tensor, ratio: float, *, move: bool) -> Tensor:
+    def judge(self, features: Tensor, ratio: float) -> Tensor:
         """Returns the (N,) keep logits of samples with these (N, D) features; see `PolicyNetworks.judge`."""
-        return self.policy.networks.judge(features, self.selector.policy, ratio=ratio, move=move)
+        return self.policy.networks.judge(features, self.selector.policy, ratio=ratio)
+
+    def logits(self, features: Tensor, ratio: float) -> Tensor:
+        """Returns the (N,) keep logits for a coreset of a ratio, as a selection has them."""
+        learned = self.judge(features, ratio)
+        reward, temperature = self.selector.reward, self.selector.policy.temperature
+        if not reward.priced:
+            return learned  # as in a selection, the threshold stays where the policy ended
+        optimum = reward.merit(self.policy.evidence) / temperature if temperature else learned
+        return spread_like(learned, optimum, ratio)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +155,9 @@ def _unmoved(source: _Source, features: Tensor, dataset: Dataset) -> str:
     """Tells how far the policy is from its own ratio on this data, with the threshold that its own samples need."""
     recorded = source.recorded
     requested = recorded.ratio.requested
-    own = source.judge(source.policy.features, requested, move=False)
+    own = source.judge(source.policy.features, requested)
     threshold = own.topk(kept_count(requested, len(own))).values[-1]
-    share = float((source.judge(features, requested, move=False) >= threshold).float().mean())
+    share = float((source.judge(features, requested) >= threshold).float().mean())
     return (
         f"note: learned to keep {requested:g} of {recorded.dataset.name}, the policy would keep "
         f"{share:.3f} of these {len(features)} samples of {dataset.name} if its threshold stayed"
@@ -157,12 +167,9 @@ def _unmoved(source: _Source, features: Tensor, dataset: Dataset) -> str:
 def _select(
     request: ApplyRequest, cell: _Cell, source: _Source, dataset: Dataset, features: Tensor, *, began: float
 ) -> None:
-    # as in a selection, a reward without a price leaves the threshold where the policy ended
-    priced = source.selector.reward.priced
-    logits = source.judge(features, cell.ratio, move=priced)
     save_coreset(
         cell.folder.path,
-        Scores(values=logits, kind="logit", policy=True),
+        Scores(values=source.logits(features, cell.ratio), kind="logit", policy=True),
         dataset=dataset,
         origin=Origin(
             selector=source.selector.name,

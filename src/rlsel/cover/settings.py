@@ -16,7 +16,8 @@ class CoverSettings:
         distance: `euclidean` as in the paper, or `cosine` (one minus the cosine similarity).
         reduction: `sum` over the samples of the class as in the paper, or `mean` over the others, which ranks alike
             within a class and compares classes of different sizes; of `measure=cover` only.
-        refresh_every: Epochs between two measurements while the features move.
+        refresh_every: Epochs between two measurements while the features move, and before the first; fewer in a
+            training that would be over by then.
         measure: `cover` for E_c; for the ablation `knn`, the mean distance to the nearest of the class; `prototype`,
             the distance to the mean of the class; or `density`, minus the logarithm of a kernel density of the class.
             High is not redundant for each of them.

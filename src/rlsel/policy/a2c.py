@@ -61,6 +61,10 @@ class A2C:
     def __post_init__(self) -> None:
         self._shared()
 
+    @property
+    def temperature(self) -> float:
+        return self.entropy
+
     def build(self, state_size: int, seed: int) -> ActorCritic:
         """Builds actor and critic for (B, `state_size`) states."""
         return ActorCritic(self._shared(), _learn, state_size=state_size, seed=seed)

@@ -123,6 +123,11 @@ class PolicySpec(Protocol):
     name: ClassVar[str]
     """As on the command line and in `conf/policy/`."""
 
+    @property
+    def temperature(self) -> float:
+        """What keeping earns, divided by this, is the keep logit at the optimum; 0 where the policy knows no doubt."""
+        ...
+
     def build(self, state_size: int, seed: int) -> Policy:
         """Builds the policy for (B, `state_size`) states, with parameters from the given stream seed."""
         ...

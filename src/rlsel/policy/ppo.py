@@ -83,6 +83,10 @@ class PPO:
         positive_int("policy.passes", self.passes)
         positive_int("policy.minibatch", self.minibatch)
 
+    @property
+    def temperature(self) -> float:
+        return self.entropy
+
     def build(self, state_size: int, seed: int) -> ActorCritic:
         """Builds actor and critic for (B, `state_size`) states."""
         return ActorCritic(self._shared(), self._learn, state_size=state_size, seed=seed)

@@ -129,6 +129,14 @@ class Reward(Protocol):
         """Returns the (B,) rewards of the (B,) actions on samples of the (B,) merits."""
         ...
 
+    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+        """Returns (N,) bool, which samples must not be kept whatever their merit, as long as others are left."""
+        ...
+
+
+def _none_refused(evidence: Evidence) -> Tensor:
+    return torch.zeros(len(evidence.coverage), dtype=torch.bool)
+
 
 def ratio_reward(share: float, ratio: float, scale: float) -> float:
     """Computes r1 = Δ · (1 − |share − ratio| / d), with d = 1 − ratio above the ratio and d = ratio below it.
@@ -171,6 +179,9 @@ class Cover:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
 
+    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_refused(evidence)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
@@ -194,6 +205,9 @@ class Paper:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return ratio_reward(account.share, account.ratio, self.scale) + merit * actions
 
+    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_refused(evidence)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperScalar:
@@ -216,6 +230,9 @@ class PaperScalar:
 
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return torch.full_like(actions, ratio_reward(account.share, account.ratio, self.scale) + account.kept_merit)
+
+    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_refused(evidence)
 
 
 def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
@@ -256,6 +273,32 @@ def doubt(behaviour: Behaviour) -> Tensor:
     return -torch.log1p(-label_error_probability(behaviour.label_p_value).clamp_max(0.999)).clamp_min(-_MOST_DOUBT)
 
 
+_FULLY_REFUSED_RATIO, _UNREFUSED_RATIO = 0.1, 0.5
+_MOST_REFUSED = 0.2
+
+
+def never_learned(behaviour: Behaviour, ratio: float) -> Tensor:
+    """Finds the samples that a small choice has no room for: those that the target takes for another class throughout.
+
+    They are hard, but a model that is trained on little learns nothing of the others from them (the hardest that CCS
+    leaves out, Zheng et al. 2023, section 4, where their share has to be given).
+
+    Args:
+        behaviour: Of N samples.
+        ratio: The share to keep. Of the samples with a negative mean margin, at most a fifth of all, all are meant at
+            0.1 and none from one half on; in between a share of them that falls linearly, the lowest margins first.
+
+    Returns:
+        (N,) bool.
+    """
+    margin = behaviour.margin
+    share = (_UNREFUSED_RATIO - ratio) / (_UNREFUSED_RATIO - _FULLY_REFUSED_RATIO)
+    most = min(int((margin < 0).sum()), round(_MOST_REFUSED * len(margin)))
+    found = torch.zeros(len(margin), dtype=torch.bool)
+    found[margin.argsort(stable=True)[: round(min(max(share, 0.0), 1.0) * most)]] = True
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dynamics:
     """How the sample behaves while the target trains: worth keeping is what is hard to learn and rightly labelled.
@@ -293,3 +336,8 @@ class Dynamics:
 
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
+
+    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+        if evidence.behaviour is None:
+            return _none_refused(evidence)
+        return never_learned(evidence.behaviour, ratio)

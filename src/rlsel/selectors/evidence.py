@@ -71,7 +71,8 @@ class EvidenceCollector:
         return
 
     def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
-        if (end.epoch + 1) % self._cover.refresh_every == 0 or self.evidence is None:
+        # a training of few epochs must leave one after the first measurement, for a policy to act in
+        if (end.epoch + 1) % min(self._cover.refresh_every, max(1, end.epochs - 1)) == 0:
             self.evidence = self.measured(self._bank.features, self._behaviour())
             self._measurements += 1
         return {}

@@ -15,6 +15,7 @@ from rlsel.budget import kept_count
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.mdp import PolicySpec
+from rlsel.policy.optimum import refuse, spread_like
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
@@ -227,16 +228,22 @@ class PolicyLearner:
             ratio: The share to keep; only the threshold of the policy moves to it, unless it is conditioned on it.
 
         Returns:
-            (N,) float32 keep logits, on the CPU; for a reward with a price, the share above 0 is the ratio.
+            (N,) float32 keep logits, on the CPU; for a reward with a price, the share above 0 is the ratio, and they
+            are as far apart as those at the optimum of the reward.
         """
         session, settled = self._session, self._settled
-        if session is None or settled is None:
+        if session is None or settled is None or self._evidence is None:
             raise ValueError("the policy must have settled first")
         session.policy.load_parameters(settled.parameters)  # a threshold that was moved for another ratio moves back
         states = self._states(settled.features, self._columns, ratio=ratio)
-        if self._settings.reward.priced:
-            solve_price(session.policy, states, ratio)
-        return session.remember(states).cpu()
+        reward, temperature = self._settings.reward, self._settings.policy.temperature
+        if not reward.priced:
+            return session.remember(states).cpu()
+        solve_price(session.policy, states, ratio)
+        logits = session.remember(states).cpu()
+        optimum = reward.merit(self._evidence) / temperature if temperature else logits
+        refused = reward.refused(self._evidence, ratio)
+        return spread_like(refuse(logits, refused), refuse(optimum, refused), ratio)
 
     def _states(self, features: Tensor, columns: Tensor | None, *, ratio: float | None = None) -> Tensor:
         if self._scaler is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlsel.policy.learning import ratio_column, solve_price
+from rlsel.policy.learning import ratio_column
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Behaviour, Evidence
 from rlsel.training.checkpoints import load_tensors, save_tensors
@@ -154,24 +154,20 @@ class PolicyNetworks:
             price=float(tensors["price"]),
         )
 
-    def judge(self, features: Tensor, spec: PolicySpec, *, ratio: float, move: bool) -> Tensor:
+    def judge(self, features: Tensor, spec: PolicySpec, *, ratio: float) -> Tensor:
         """Judges samples by their features alone.
 
         Args:
             features: (N, D), of any samples.
             spec: What the networks were built with.
-            ratio: The share that is to be kept.
-            move: Whether the threshold is moved so that the share of keep logits above 0 is the ratio.
+            ratio: The share that is to be kept, which a conditioned policy sees.
 
         Returns:
-            (N,) float32 keep logits.
+            (N,) float32 keep logits, with the threshold where the policy ended.
         """
         policy = spec.build(self.scaler.size, 0)
         policy.load_parameters(self.parameters)
-        states = self.scaler.states(features, None, ratio=ratio)
-        if move:
-            solve_price(policy, states, ratio)
-        return policy.keep_logit(states).float()
+        return policy.keep_logit(self.scaler.states(features, None, ratio=ratio)).float()
 
 
 @dataclass(frozen=True, kw_only=True)

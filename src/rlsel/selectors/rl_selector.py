@@ -17,6 +17,7 @@ from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
+from rlsel.policy.optimum import sampling_temperature
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
@@ -30,15 +31,6 @@ _LEAST_LEARNED_RATIO = 0.5
 """A policy with a price learns for no smaller share. Where it keeps few samples, the keep probability of most is close
 to 0, and there neither reward nor entropy moves a logit: those of easy samples end anywhere, while `sample` draws by
 them. At the optimum the price moves all logits by the same amount, so that the threshold can move afterwards."""
-
-
-def sampling_temperature(ratio: float) -> float:
-    """Returns the temperature that samples are drawn with: 1 from one half on, 1.5 towards 0.
-
-    A small choice needs easy samples beside the hard ones, and the logits of a policy spread more than the optimum of
-    its reward (README, findings).
-    """
-    return 1.0 + max(0.0, 0.5 - ratio)
 
 
 @dataclass(frozen=True, kw_only=True)

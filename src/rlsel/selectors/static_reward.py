@@ -1,8 +1,7 @@
 """The control for the learning: RL-Selector's own reward, sampled in closed form.
 
-For the reward r_i = (merit_i − price) · (a_i − ½) and an entropy bonus of weight τ, the best Bernoulli policy that may
-decide on each sample by itself keeps it with the logit (merit_i − price) / τ. This selector takes these logits without
-learning anything; a learned policy is worth its cost only where it does better.
+This selector takes the keep logits at the optimum of the reward (`rlsel.policy.optimum`) without learning anything, and
+draws with RL-Selector's temperature; a learned policy is worth its cost only where it does better.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from rlsel.checks import number_between
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
+from rlsel.policy.optimum import refuse, sampling_temperature
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, recording_to_use
 from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
@@ -22,19 +22,20 @@ from rlsel.selectors.features import selection_features
 
 @dataclass(frozen=True, kw_only=True)
 class StaticReward:
-    """Samples in proportion to exp(merit / temperature).
+    """Samples in proportion to exp(merit / temperature), without what the reward refuses.
 
     Attributes:
         reward: Whose merit is taken; one with a price.
         cover: How E_c is measured.
+        ratio: The share to keep; set for each coreset by whoever runs the selector.
         temperature: τ, the entropy weight of the policy that it stands for.
     """
 
     name: ClassVar[str] = "static_reward"
-    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
 
     reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)
+    ratio: float = 0.7
     temperature: float = 0.5
 
     def __post_init__(self) -> None:
@@ -44,6 +45,10 @@ class StaticReward:
                 f"selector=static_reward must go with a reward that gives credit to each sample, got reward="
                 f"{self.reward.name}: use reward=cover or reward=dynamics"
             )
+
+    @property
+    def export(self) -> ExportSettings:
+        return ExportSettings(mode="sample", temperature=sampling_temperature(self.ratio))
 
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None
@@ -61,5 +66,6 @@ class StaticReward:
         # a training that only another selector of the run asked for must not change what this one sees
         if task.features is None and observed.dynamics is not None:
             behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
-        merit = self.reward.merit(collector.measured(selection_features(task, observed), behaviour))
-        return Scores(values=(merit / self.temperature).float(), kind="logit")
+        evidence = collector.measured(selection_features(task, observed), behaviour)
+        optimum = self.reward.merit(evidence) / self.temperature
+        return Scores(values=refuse(optimum, self.reward.refused(evidence, self.ratio)).float(), kind="logit")

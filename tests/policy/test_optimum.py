@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from rlsel.policy.optimum import refuse, sampling_temperature, spread_like
+
+
+def test_the_temperature_falls_to_one_at_one_half() -> None:
+    assert [sampling_temperature(ratio) for ratio in (0.0, 0.1, 0.3, 0.5, 0.9)] == pytest.approx([1.5, 1.4, 1.2, 1, 1])
+
+
+def test_refused_samples_are_below_all_others_in_their_order() -> None:
+    refused = torch.tensor([False, True, False, True, False])
+    found = refuse(torch.tensor([0.0, 3.0, -2.0, 1.0, 1.0]), refused)
+    assert found[~refused].tolist() == [0, -2, 1]
+    assert found[refused].tolist() == pytest.approx([-6, -6.02])  # 4 below the lowest, a hundredth of 3 − 1 apart
+    assert refuse(found, torch.zeros(5, dtype=torch.bool)).equal(found)
+
+
+def test_the_order_is_that_of_the_policy_and_the_distances_are_those_of_the_optimum() -> None:
+    # a hundredth of the policy's own logits is added
+    found = spread_like(torch.tensor([10.0, 30.0, 20.0, 40.0]), torch.tensor([1.0, 7.0, 0.0, 3.0]), 0.5)
+    assert found.dtype == torch.float32
+    middle = (3.3 + 1.2) / 2
+    assert found.tolist() == pytest.approx([0.1 - middle, 3.3 - middle, 1.2 - middle, 7.4 - middle], abs=1e-6)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.73, 1.0])
+@pytest.mark.parametrize("size", [1, 5, 60, 100])
+def test_the_share_is_the_ratio_for_any_number_of_samples(ratio: float, size: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    learned = torch.randn(100, generator=generator)
+    # most of them tie, as capped merits do
+    optimum = torch.randn(size, generator=generator).clamp(-0.2, 0.2)
+    found = spread_like(learned, optimum, ratio)
+    assert int((found > 0).sum()) == round(100 * ratio)
+    assert found.argsort().equal(learned.argsort())
+    assert float(found.max() - found.min()) == pytest.approx(
+        float(optimum.max() - optimum.min() + 0.01 * (learned.max() - learned.min())), abs=1e-5
+    )
