@@ -98,7 +98,6 @@ def test_a_policy_selects_from_what_it_has_not_seen(
     assert coreset.scores.shape == (60,)
     assert coreset.provenance.parent == str(source)
     assert coreset.provenance.export.mode == "sample", "the selector's own"
-    assert coreset.provenance.export.temperature == pytest.approx(1.1), "that of 0.4, not of the run's 0.7"
     assert coreset.provenance.ratio.requested == coreset.provenance.ratio.thresholded == 0.4
     assert (coreset.scores > 0).sum() == 24, "the share above one half is the ratio"
     assert coreset.provenance.dataset.size == 60

@@ -3,11 +3,23 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlsel.policy.optimum import refuse, sampling_temperature, spread_like
+from rlsel.policy.optimum import optimal_logits, refuse, sampling_temperature, spread_like
+from rlsel.policy.rewards import Cover, Evidence
 
 
-def test_the_temperature_falls_to_one_at_one_half() -> None:
-    assert [sampling_temperature(ratio) for ratio in (0.0, 0.1, 0.3, 0.5, 0.9)] == pytest.approx([1.5, 1.4, 1.2, 1, 1])
+def test_the_temperature_is_higher_for_small_choices_and_more_so_where_few_are_kept() -> None:
+    many = [sampling_temperature(ratio, 1e9) for ratio in (0.0, 0.1, 0.3, 0.5, 0.9)]
+    assert many == pytest.approx([1.5, 1.4, 1.2, 1, 1])
+    few = [sampling_temperature(ratio, 75) for ratio in (0.0, 0.1, 0.3, 0.5, 0.9)]  # three times as much above 1
+    assert few == pytest.approx([2.5, 2.2, 1.6, 1, 1])
+
+
+def test_the_logits_at_the_optimum_are_the_merit_over_the_temperatures() -> None:
+    evidence = Evidence(coverage=torch.zeros(3), mean_cover=torch.tensor([-1.0, 0.0, 1.0]))
+    for ratio, warmer in ((0.5, 1.0), (0.1, 2.2)):  # 75 of a class are kept, as above
+        size = round(2 * 75 / ratio)
+        found = optimal_logits(Cover(), evidence, temperature=0.5, ratio=ratio, num_classes=2, size=size)
+        assert found.tolist() == pytest.approx([-2 / warmer, 0, 2 / warmer])
 
 
 def test_refused_samples_are_below_all_others_in_their_order() -> None:

@@ -23,7 +23,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.export import ResolvedExport, resolve
 from rlsel.models.target import TargetModel
-from rlsel.policy.optimum import spread_like
+from rlsel.policy.optimum import optimal_logits, spread_like
 from rlsel.provenance import Provenance
 from rlsel.selectors.base import Scores
 from rlsel.selectors.policy_state import StoredPolicy
@@ -44,13 +44,22 @@ class _Source:
         """Returns the (N,) keep logits of samples with these (N, D) features; see `PolicyNetworks.judge`."""
         return self.policy.networks.judge(features, self.selector.policy, ratio=ratio)
 
-    def logits(self, features: Tensor, ratio: float) -> Tensor:
+    def logits(self, features: Tensor, ratio: float, num_classes: int) -> Tensor:
         """Returns the (N,) keep logits for a coreset of a ratio, as a selection has them."""
         learned = self.judge(features, ratio)
         reward, temperature = self.selector.reward, self.selector.policy.temperature
         if not reward.priced:
             return learned  # as in a selection, the threshold stays where the policy ended
-        optimum = reward.merit(self.policy.evidence) / temperature if temperature else learned
+        optimum = learned
+        if temperature > 0:
+            optimum = optimal_logits(
+                reward,
+                self.policy.evidence,
+                temperature=temperature,
+                ratio=ratio,
+                num_classes=num_classes,
+                size=len(features),
+            )
         return spread_like(learned, optimum, ratio)
 
 
@@ -133,7 +142,7 @@ def _cell(request: ApplyRequest, source: _Source, ratio: float) -> _Cell:
     )
     return _Cell(
         ratio=ratio,
-        export=resolve(request.export, replace(source.selector, ratio=ratio).export),
+        export=resolve(request.export, source.selector.export),
         settings=settings,
         folder=folder,
     )
@@ -169,7 +178,7 @@ def _select(
 ) -> None:
     save_coreset(
         cell.folder.path,
-        Scores(values=source.logits(features, cell.ratio), kind="logit", policy=True),
+        Scores(values=source.logits(features, cell.ratio, dataset.num_classes), kind="logit", policy=True),
         dataset=dataset,
         origin=Origin(
             selector=source.selector.name,

@@ -66,6 +66,7 @@ class Recording:
     """What is recorded once of the shared training, while it runs.
 
     Attributes:
+        num_classes: C.
         dynamics: Each sample in each epoch.
         bank: The newest features of each sample.
         collectors: The evidence that was asked for, by how the cover is measured.
@@ -73,7 +74,7 @@ class Recording:
 
     def __init__(self, labels: Tensor, num_classes: int) -> None:
         """Prepares for samples with these (N,) labels of `num_classes` classes."""
-        self._labels, self._num_classes = labels, num_classes
+        self._labels, self.num_classes = labels, num_classes
         self.dynamics = DynamicsRecorder(len(labels), num_classes)
         self.bank = FeatureBank(len(labels))
         self.collectors: dict[CoverSettings, EvidenceCollector] = {}
@@ -85,7 +86,7 @@ class Recording:
             self.collectors[cover] = EvidenceCollector(
                 cover,
                 labels=self._labels,
-                num_classes=self._num_classes,
+                num_classes=self.num_classes,
                 dynamics=self.dynamics,
                 bank=self.bank,
             )

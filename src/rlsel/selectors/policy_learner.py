@@ -15,7 +15,7 @@ from rlsel.budget import kept_count
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.optimum import refuse, spread_like
+from rlsel.policy.optimum import optimal_logits, refuse, spread_like
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
@@ -78,6 +78,7 @@ class PolicyLearner:
             recording: Sees each batch before this observer.
         """
         self._settings, self._size, self._seed = settings, size, seed
+        self._num_classes = recording.num_classes
         self._bank, self._collector = recording.bank, recording.evidence(settings.cover)
         self._session: PolicySession | None = None
         self._scaler: StateScaler | None = None
@@ -237,11 +238,19 @@ class PolicyLearner:
         session.policy.load_parameters(settled.parameters)  # a threshold that was moved for another ratio moves back
         states = self._states(settled.features, self._columns, ratio=ratio)
         reward, temperature = self._settings.reward, self._settings.policy.temperature
-        if not reward.priced:
-            return session.remember(states).cpu()
-        solve_price(session.policy, states, ratio)
+        if reward.priced:
+            solve_price(session.policy, states, ratio)
         logits = session.remember(states).cpu()
-        optimum = reward.merit(self._evidence) / temperature if temperature else logits
+        if not reward.priced or temperature == 0:
+            return logits
+        optimum = optimal_logits(
+            reward,
+            self._evidence,
+            temperature=temperature,
+            ratio=ratio,
+            num_classes=self._num_classes,
+            size=self._size,
+        )
         refused = reward.refused(self._evidence, ratio)
         return spread_like(refuse(logits, refused), refuse(optimum, refused), ratio)
 

@@ -17,7 +17,6 @@ from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.optimum import sampling_temperature
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
@@ -57,6 +56,7 @@ class RLSelector:
     """
 
     name: ClassVar[str] = "rl_selector"
+    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
 
     policy: PolicySpec = field(default_factory=A2C)
     reward: Reward = field(default_factory=Dynamics)
@@ -87,10 +87,6 @@ class RLSelector:
                 f"selector.conditioned=true must go with selector.checkpoint=last, got {self.checkpoint}: a policy for "
                 "all ratios has no epoch that meets the ratio"
             )
-
-    @property
-    def export(self) -> ExportSettings:
-        return ExportSettings(mode="sample", temperature=sampling_temperature(self.ratio))
 
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None

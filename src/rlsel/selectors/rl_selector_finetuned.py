@@ -60,6 +60,7 @@ class RLSelectorFinetuned:
     """
 
     name: ClassVar[str] = "rl_selector_finetuned"
+    export: ClassVar[ExportSettings] = RLSelector.export
 
     policy: PolicySpec = field(default_factory=A2C)
     reward: Reward = field(default_factory=Dynamics)
@@ -71,10 +72,6 @@ class RLSelectorFinetuned:
     def __post_init__(self) -> None:
         number_between("selector.from_ratio", self.from_ratio, 0, 1, low_open=True)
         positive_int("selector.epochs", self.epochs)
-
-    @property
-    def export(self) -> ExportSettings:
-        return self._at(self.ratio).export
 
     def needs(self, task: SelectionTask) -> Needs:
         source = self._at(self.from_ratio)

@@ -1,7 +1,7 @@
 """The control for the learning: RL-Selector's own reward, sampled in closed form.
 
-This selector takes the keep logits at the optimum of the reward (`rlsel.policy.optimum`) without learning anything, and
-draws with RL-Selector's temperature; a learned policy is worth its cost only where it does better.
+This selector takes the keep logits at the optimum of the reward (`rlsel.policy.optimum`) without learning anything; a
+learned policy is worth its cost only where it does better.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rlsel.checks import number_between
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
-from rlsel.policy.optimum import refuse, sampling_temperature
+from rlsel.policy.optimum import optimal_logits, refuse
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, recording_to_use
 from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
@@ -32,6 +32,7 @@ class StaticReward:
     """
 
     name: ClassVar[str] = "static_reward"
+    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
 
     reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)
@@ -45,10 +46,6 @@ class StaticReward:
                 f"selector=static_reward must go with a reward that gives credit to each sample, got reward="
                 f"{self.reward.name}: use reward=cover or reward=dynamics"
             )
-
-    @property
-    def export(self) -> ExportSettings:
-        return ExportSettings(mode="sample", temperature=sampling_temperature(self.ratio))
 
     def needs(self, task: SelectionTask) -> Needs:
         own_features = task.features is not None
@@ -67,5 +64,12 @@ class StaticReward:
         if task.features is None and observed.dynamics is not None:
             behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
         evidence = collector.measured(selection_features(task, observed), behaviour)
-        optimum = self.reward.merit(evidence) / self.temperature
+        optimum = optimal_logits(
+            self.reward,
+            evidence,
+            temperature=self.temperature,
+            ratio=self.ratio,
+            num_classes=task.dataset.num_classes,
+            size=len(task),
+        )
         return Scores(values=refuse(optimum, self.reward.refused(evidence, self.ratio)).float(), kind="logit")
