@@ -17,17 +17,28 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.utils.data import TensorDataset
 
-from rlsel.coreset import Coreset, indices_sha256, load_indices, require_within
+from rlsel.coreset import Coreset, indices_sha256
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import Mode, ResolvedExport, choose
 from rlsel.provenance import DatasetRecord, Provenance, RatioRecord, ScoreRecord, SelectorRecord
 
 
-def provenance(size: int, kept: int, *, num_classes: int = 2, export: ResolvedExport | None = None) -> Provenance:
+def provenance(
+    size: int, kept: int, *, candidates: int | None = None, num_classes: int = 2, export: ResolvedExport | None = None
+) -> Provenance:
+    candidates = candidates or size
     return Provenance(
-        dataset=DatasetRecord(name="digits", size=size, num_classes=num_classes, fingerprint="f" * 64),
+        dataset=DatasetRecord(
+            name="digits",
+            size=size,
+            candidates=candidates,
+            num_classes=num_classes,
+            class_names=tuple(f"class {c}" for c in range(num_classes)),
+            label_values=tuple(str(7 * c) for c in range(num_classes)),
+            fingerprint="f" * 64,
+        ),
         selector=SelectorRecord(name="el2n", settings={"num_models": 3, "epochs": None}),
-        ratio=RatioRecord(requested=0.5, achieved=kept / size, thresholded=None),
+        ratio=RatioRecord(requested=0.5, achieved=kept / candidates, thresholded=None),
         score=ScoreRecord(),
         export=export or ResolvedExport(),
         seed=3,
@@ -45,6 +56,18 @@ def small() -> Coreset:
         scores=np.array([2.5, -1.0, 0.1, 3.0], dtype=np.float32),
         labels=np.array([0, 1, 1, 0], dtype=np.int64),
         provenance=provenance(4, 2),
+    )
+
+
+def partial() -> Coreset:
+    """Six samples: two kept, one that was no candidate, one held out, one that is not read, one left."""
+    return Coreset(
+        indices=np.array([1, 5], dtype=np.int64),
+        scores=np.array([np.nan, 2.5, np.nan, -1.0, np.nan, 3.0], dtype=np.float32),
+        labels=np.array([0, 1, 1, 0, -1, 0], dtype=np.int64),
+        held_out=np.array([2], dtype=np.int64),
+        provenance=provenance(6, 2, candidates=3),
+        paths=["a", "b", "c", "d", ".e", "f"],
     )
 
 
@@ -72,19 +95,21 @@ def selected(
 def same(first: Coreset, second: Coreset) -> bool:
     return (
         np.array_equal(first.indices, second.indices)
-        and np.array_equal(first.scores, second.scores)
+        and np.array_equal(first.scores, second.scores, equal_nan=True)
         and np.array_equal(first.labels, second.labels)
         and (first.hardness is None) == (second.hardness is None)
         and (first.hardness is None or np.array_equal(first.hardness, second.hardness))  # type: ignore[arg-type]
+        and np.array_equal(first.held_out, second.held_out)
         and first.provenance == second.provenance
     )
 
 
 def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
-    small().save(tmp_path / "run", paths=["a.png", 'b,"c".png', "d\r.png", "e\r\nf.png"])
+    replace(small(), paths=["a.png", 'b,"c".png', "d\r.png", "e\r\nf.png"]).save(tmp_path / "run")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "coreset.json",
         "indices.npy",
+        "labels.npy",
         "scores.npy",
         "selected.csv",
     ]
@@ -94,20 +119,35 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
     assert (scores.dtype, scores.shape) == (np.float32, (4,))
     with (tmp_path / "run" / "selected.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [
-            ["index", "label", "score", "selected", "path"],
-            ["0", "0", "2.5", "1", "a.png"],
-            ["1", "1", "-1.0", "0", 'b,"c".png'],
-            ["2", "1", "0.1", "0", "d\r.png"],
-            ["3", "0", "3.0", "1", "e\r\nf.png"],
+            ["index", "label", "score", "selected", "class_name", "path"],
+            ["0", "0", "2.5", "1", "class 0", "a.png"],
+            ["1", "7", "-1.0", "0", "class 1", 'b,"c".png'],
+            ["2", "7", "0.1", "0", "class 1", "d\r.png"],
+            ["3", "0", "3.0", "1", "class 0", "e\r\nf.png"],
         ]
     assert json.loads((tmp_path / "run" / "coreset.json").read_text()) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "kept": True,
-        "dataset": {"name": "digits", "split": "train", "size": 4, "num_classes": 2, "fingerprint": "f" * 64},
+        "dataset": {
+            "name": "digits",
+            "split": "train",
+            "size": 4,
+            "candidates": 4,
+            "num_classes": 2,
+            "class_names": ["class 0", "class 1"],
+            "label_values": ["0", "7"],
+            "fingerprint": "f" * 64,
+        },
         "selector": {"name": "el2n", "settings": {"num_models": 3, "epochs": None}},
         "ratio": {"requested": 0.5, "achieved": 0.5, "thresholded": None},
         "score": {"kind": "score", "policy": False},
-        "export": {"mode": "topk", "temperature": 1.0, "class_balance": "none", "trim_hardest": 0.0},
+        "export": {
+            "mode": "topk",
+            "temperature": 1.0,
+            "class_balance": "none",
+            "trim_hardest": 0.0,
+            "min_per_class": 1,
+        },
         "num_selected": 2,
         "class_counts": [2, 0],
         "seed": 3,
@@ -118,6 +158,40 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
         "indices_sha256": hashlib.sha256((tmp_path / "run" / "indices.npy").read_bytes()).hexdigest(),
         "parent": None,
     }
+
+
+def test_what_was_no_candidate_has_no_score_and_what_is_not_read_no_row(tmp_path: Path) -> None:
+    partial().save(tmp_path)
+    assert np.load(tmp_path / "held_out.npy").tolist() == [2]
+    assert np.load(tmp_path / "labels.npy").tolist() == [0, 1, 1, 0, -1, 0]
+    assert np.isnan(np.load(tmp_path / "scores.npy")).tolist() == [True, False, True, False, True, False]
+    with (tmp_path / "selected.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["index", "label", "score", "selected", "class_name", "path"],
+            ["0", "0", "", "0", "class 0", "a"],
+            ["1", "7", "2.5", "1", "class 1", "b"],
+            ["2", "7", "", "0", "class 1", "c"],
+            ["3", "0", "-1.0", "0", "class 0", "d"],
+            ["5", "0", "3.0", "1", "class 0", "f"],
+        ]
+    loaded = Coreset.load(tmp_path)
+    assert same(loaded, partial())
+    assert loaded.candidates.tolist() == [1, 3, 5]
+    assert loaded.class_counts == (1, 1)
+
+
+def test_a_subset_and_another_ratio_count_in_all_that_was_given() -> None:
+    subset = partial().subset(TensorDataset(torch.arange(6) * 10))
+    assert [int(subset[i][0]) for i in range(len(subset))] == [10, 50]
+    # of the three candidates 1, 3, 5 with the scores 2.5, -1, 3
+    assert partial().at_ratio(1).indices.tolist() == [1, 3, 5]
+    assert partial().at_ratio(0.3).indices.tolist() == [5]
+
+
+def test_another_part_of_the_data_is_refused() -> None:
+    partial().check_candidates(np.array([1, 3, 5]))
+    with pytest.raises(CoresetError, match=r"selected from 3 of the 6 samples, now there are 2 candidates, or others"):
+        partial().check_candidates(np.array([1, 3]))
 
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -137,10 +211,10 @@ def test_loading_gives_what_was_saved(tmp_path_factory: pytest.TempPathFactory, 
         labels=np.array(labels, dtype=np.int64),
         provenance=provenance(size, len(indices), num_classes=5),
         hardness=None if hardness is None else np.array(hardness, dtype=np.float32),
+        paths=data.draw(st.none() | st.lists(st.text(st.characters(codec="utf-8")), min_size=size, max_size=size)),
     )
-    paths = data.draw(st.none() | st.lists(st.text(st.characters(codec="utf-8")), min_size=size, max_size=size))
     folder = tmp_path_factory.mktemp("run")
-    coreset.save(folder, paths=paths)
+    coreset.save(folder)
     loaded = Coreset.load(folder)
     assert same(loaded, coreset)
     assert loaded.folder == folder
@@ -151,7 +225,7 @@ def test_loading_gives_what_was_saved(tmp_path_factory: pytest.TempPathFactory, 
 
 def test_a_path_that_is_no_text_is_kept(tmp_path: Path) -> None:
     path = b"caf\xe9.png".decode(errors="surrogateescape")
-    small().save(tmp_path, paths=[path] * 4)
+    replace(small(), paths=[path] * 4).save(tmp_path)
     assert b"caf\xe9.png" in (tmp_path / "selected.csv").read_bytes()
     assert same(Coreset.load(tmp_path), small())
 
@@ -245,17 +319,22 @@ def test_no_ratio_moves_a_threshold() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"indices": np.array([3, 0])}, "indices must be ascending, unique and not negative"),
-        ({"indices": np.array([0, 0])}, "indices must be ascending, unique and not negative"),
-        ({"indices": np.array([-1, 0])}, "indices must be ascending, unique and not negative"),
-        ({"indices": np.array([0, 4])}, "indices must be below the 4 samples of the data set, got 4"),
-        ({"indices": np.array([], dtype=np.int64)}, r"indices must be \(K,\) int64 with K of at least 1"),
+        ({"indices": np.array([3, 0])}, r"indices must be ascending, unique, and in \[0, 4\)"),
+        ({"indices": np.array([0, 0])}, "indices must be ascending, unique"),
+        ({"indices": np.array([-1, 0])}, "indices must be ascending, unique"),
+        ({"indices": np.array([0, 4])}, "indices must be ascending, unique"),
+        ({"indices": np.array([], dtype=np.int64)}, "indices must keep at least one sample"),
         ({"indices": np.array([0, 3], dtype=np.int32)}, r"indices must be \(K,\) int64 .+ int32"),
         ({"indices": np.array([[0, 3]])}, r"indices must be \(K,\) int64 .+ \(1, 2\)"),
         ({"indices": np.array([0, 1, 3])}, r"ratio\.achieved must be 0\.75, got 0\.5"),
         ({"scores": np.zeros(3, dtype=np.float32)}, r"scores must be \(4,\) float32, got \(3,\)"),
         ({"scores": np.zeros(4)}, r"scores must be \(4,\) float32, got \(4,\) float64"),
-        ({"scores": np.full(4, np.nan, dtype=np.float32)}, "scores must be finite"),
+        (
+            {"scores": np.array([1, np.nan, 1, 1], np.float32)},
+            "scores must be finite for the 4 candidates, and NaN for",
+        ),
+        ({"scores": np.array([1, np.inf, 1, 1], np.float32)}, "scores must be finite for the 4 candidates"),
+        ({"held_out": np.array([1])}, "held_out must be no candidates"),
         ({"labels": np.array([0, 1, 2, 0])}, "labels must be below the 2 classes"),
         ({"labels": np.array([0, 1, -1, 0])}, "labels must be below the 2 classes"),
         ({"hardness": np.zeros(5, dtype=np.float32)}, r"hardness must be \(4,\) float32"),
@@ -300,7 +379,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no record": (lambda folder: (folder / "coreset.json").unlink(), r"it has no coreset\.json"),
     "no indices": (lambda folder: (folder / "indices.npy").unlink(), r"cannot read .+indices\.npy: No such file"),
     "no scores": (lambda folder: (folder / "scores.npy").unlink(), r"cannot read .+scores\.npy: No such file"),
-    "no table": (lambda folder: (folder / "selected.csv").unlink(), r"cannot read .+selected\.csv: No such file"),
+    "no labels": (lambda folder: (folder / "labels.npy").unlink(), r"cannot read .+labels\.npy: No such file"),
     "empty indices": (write("indices.npy", b""), r"indices\.npy is no complete \.npy file"),
     "junk indices": (write("indices.npy", b"junk\n"), r"indices\.npy is no complete \.npy file"),
     "truncated indices": (truncate("indices.npy"), r"indices\.npy is no complete \.npy file"),
@@ -314,31 +393,23 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "fewer indices": (save_as("indices.npy", np.array([0])), r"ratio\.achieved must be 0\.25"),
     "unsorted indices": (save_as("indices.npy", np.array([3, 0])), "indices must be ascending"),
     "indices of another type": (save_as("indices.npy", np.array([0.0, 3.0])), "indices must be .+ float64"),
-    "indices out of range": (save_as("indices.npy", np.array([0, 9])), "indices must be below the 4 samples"),
+    "indices out of range": (save_as("indices.npy", np.array([0, 9])), "indices must be ascending"),
     "scores of another type": (save_as("scores.npy", np.zeros(4)), "scores must be .+ float64"),
     "scores of another data set": (save_as("scores.npy", np.zeros(5, np.float32)), r"scores must be \(4,\) float32"),
-    "an empty table": (write("selected.csv", b""), r"selected\.csv is no table of the samples: it does not begin with"),
-    "another table": (write("selected.csv", b"a,b\n1,2\n"), "it does not begin with index,label,score,selected"),
-    "a short table": (
-        write("selected.csv", b"index,label,score,selected\n0,0,2.5,1\n"),
-        r"labels must be \(4,\) int64, got \(1,\)",
-    ),
-    "a table without labels": (
-        write("selected.csv", b"index,label,score,selected\n0,cat,2.5,1\n"),
-        r"selected\.csv is no table of the samples: invalid literal",
-    ),
-    "an empty row": (write("selected.csv", b"index,label,score,selected\n0\n"), "is no table of the samples"),
+    "empty labels": (write("labels.npy", b""), r"labels\.npy is no complete \.npy file"),
+    "labels of another data set": (save_as("labels.npy", np.array([0])), r"labels must be \(4,\) int64, got \(1,\)"),
     "other labels": (
-        write("selected.csv", b"index,label,score,selected\n0,1,2.5,1\n1,1,0,0\n2,1,0,0\n3,0,3,1\n"),
+        save_as("labels.npy", np.array([0, 1, 1, 1])),
         r"class_counts is \[2, 0\] in coreset\.json but \[1, 1\]",
     ),
     "no json": (write("coreset.json", b"{"), r"is damaged \(Expecting property name"),
     "no text": (write("coreset.json", b"\xff\xfe"), r"is damaged \('utf-8' codec"),
     "another kind of json": (write("coreset.json", b"[]"), "schema_version is missing"),
-    "another schema": (edit_record(schema_version=2), "schema_version must be 1, got 2"),
+    "another schema": (edit_record(schema_version=1), "has schema_version 1, this rlsel reads 2: select again, since"),
     "indices to drop": (edit_record(kept=False), "kept must be true"),
     "a missing field": (edit_record(dataset__size=...), r"dataset\.size is missing"),
     "text for a number": (edit_record(dataset__size="4"), r"dataset\.size must be an integer, got '4'"),
+    "numbers for texts": (edit_record(dataset__class_names=[1, 2]), r"dataset\.class_names must be a list of strings"),
     "true for a number": (edit_record(seed=True), "seed must be an integer, got True"),
     "a number for text": (edit_record(settings_hash=1), "settings_hash must be a string, got 1"),
     "not a number": (
@@ -377,46 +448,6 @@ def test_a_file_of_another_kind_is_no_coreset(tmp_path: Path) -> None:
         Coreset.load(tmp_path / "x.txt")
     with pytest.raises(CoresetError, match=r"^cannot read x+.*: File name too long"):
         Coreset.load("x" * 300)
-
-
-def test_bare_indices_belong_to_no_run(tmp_path: Path) -> None:
-    np.save(tmp_path / "mine.npy", np.array([1, 4]))
-    indices, coreset = load_indices(tmp_path / "mine.npy")
-    assert (indices.dtype, indices.tolist(), coreset) == (np.int64, [1, 4], None)
-    require_within(indices, 5)
-    with pytest.raises(CoresetError, match="the coreset keeps sample 4, the data set has 4"):
-        require_within(indices, 4)
-
-
-def test_indices_beside_their_record_belong_to_the_run(tmp_path: Path) -> None:
-    small().save(tmp_path)
-    for path in (tmp_path, tmp_path / "indices.npy", tmp_path / "coreset.json"):
-        indices, coreset = load_indices(path)
-        assert coreset is not None
-        assert indices.tolist() == coreset.indices.tolist() == [0, 3]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", r"is damaged \(x\.npy is no complete \.npy file"),
-        (b"junk", r"is damaged \(x\.npy is no complete \.npy file"),
-        (np.array([1.5]), "indices must be .+ float64"),
-        (np.array([True, False]), "indices must be .+ bool"),
-        (np.array([2, 1]), "indices must be ascending"),
-        (np.array([-2, 1]), "indices must be ascending, unique and not negative"),
-        (None, r"x\.npy is no coreset: it does not exist"),
-    ],
-)
-def test_bare_indices_that_are_unfit_are_refused(tmp_path: Path, content: Any, message: str) -> None:
-    path = tmp_path / "x.npy"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
-        np.save(path, content)
-    with pytest.raises(CoresetError, match=message) as caught:
-        load_indices(path)
-    assert "\n" not in str(caught.value)
 
 
 def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:

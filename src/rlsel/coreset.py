@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,15 +22,16 @@ from rlsel.errors import CoresetError
 from rlsel.export import choose
 from rlsel.files import make_folder, read_array, remove_file, write_array, write_json
 from rlsel.provenance import JsonObject, Provenance
-from rlsel.selection_table import read_labels, write_table
+from rlsel.selection_table import write_table
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset, Subset
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 counted positions inside the part of the data that was selected from."""
 
-INDICES_FILE, SCORES_FILE, HARDNESS_FILE = "indices.npy", "scores.npy", "hardness.npy"
-TABLE_FILE, RECORD_FILE = "selected.csv", "coreset.json"
+INDICES_FILE, SCORES_FILE, LABELS_FILE, HARDNESS_FILE = "indices.npy", "scores.npy", "labels.npy", "hardness.npy"
+HELD_OUT_FILE, TABLE_FILE, RECORD_FILE = "held_out.npy", "selected.csv", "coreset.json"
 
 _REMEDY = "give the folder that `rlsel select` printed, or the indices.npy in it"
 
@@ -39,14 +40,22 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Coreset:
-    """The samples of a training split that are worth keeping.
+    """The samples of a data set that are worth training on.
+
+    Every position is one in what the user gave, in its own order: rows of a file, `ImageFolder(root).samples`, the
+    training split of a public data set. Of its N samples, M were candidates; the others (held out, in another part,
+    beyond a smaller size, not read) have no score.
 
     Attributes:
-        indices: (K,) int64 kept positions in the training split, ascending, unique.
-        scores: (N,) float32, in data set order; high = keep, for every selector.
-        labels: (N,) int64 classes, as they were when the selection was made.
+        indices: (K,) int64 kept positions, ascending, unique.
+        scores: (N,) float32; high = keep, for every selector; NaN for what was no candidate.
+        labels: (N,) int64 classes, as they were when the selection was made; -1 for what is not read.
         provenance: Where it comes from.
-        hardness: (N,) float32, high = hard, where `export.trim_hardest` goes by something else than the score.
+        hardness: (N,) float32, high = hard, where `export.trim_hardest` goes by something else than the score; NaN
+            like the scores.
+        held_out: (H,) int64 positions of the samples that a test split was made of, ascending.
+        paths: N paths of the images, relative to the root of the data set; None where there are none, and after
+            loading.
         folder: Where it was loaded from; None for one that was not.
     """
 
@@ -55,21 +64,40 @@ class Coreset:
     labels: NDArray[np.int64]
     provenance: Provenance
     hardness: NDArray[np.float32] | None = None
+    held_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    paths: Sequence[str] | None = None
     folder: Path | None = None
 
     def __post_init__(self) -> None:
-        size = self.provenance.dataset.size
-        _require_indices(self.indices)
-        if self.indices[-1] >= size:
-            raise ValueError(f"indices must be below the {size} samples of the data set, got {self.indices[-1]}")
-        _require_vector("scores", self.scores, np.float32, size)
-        _require_vector("labels", self.labels, np.int64, size)
-        if self.labels.min() < 0 or self.labels.max() >= self.provenance.dataset.num_classes:
-            raise ValueError(f"labels must be below the {self.provenance.dataset.num_classes} classes of the data set")
+        dataset = self.provenance.dataset
+        _require_vector("scores", self.scores, np.float32, dataset.size)
+        _require_positions("indices", self.indices, dataset.size)
+        if not len(self.indices):
+            raise ValueError("indices must keep at least one sample")
+        candidate = np.isfinite(self.scores)
+        if np.isinf(self.scores).any() or np.count_nonzero(candidate) != dataset.candidates:
+            raise ValueError(f"scores must be finite for the {dataset.candidates} candidates, and NaN for all others")
+        if not candidate[self.indices].all():
+            raise ValueError("indices must be candidates, which have a score")
+        _require_vector("labels", self.labels, np.int64, dataset.size)
+        if self.labels.min() < -1 or self.labels.max() >= dataset.num_classes or self.labels[candidate].min() < 0:
+            raise ValueError(f"labels must be below the {dataset.num_classes} classes of the data set")
         if self.hardness is not None:
-            _require_vector("hardness", self.hardness, np.float32, size)
-        if self.provenance.ratio.achieved != len(self) / size:
-            raise ValueError(f"ratio.achieved must be {len(self) / size}, got {self.provenance.ratio.achieved}")
+            _require_vector("hardness", self.hardness, np.float32, dataset.size)
+            if not np.isfinite(self.hardness[candidate]).all():
+                raise ValueError("hardness must be finite for the candidates")
+        _require_positions("held_out", self.held_out, dataset.size)
+        if candidate[self.held_out].any():
+            raise ValueError("held_out must be no candidates")
+        if self.provenance.ratio.achieved != len(self) / dataset.candidates:
+            raise ValueError(
+                f"ratio.achieved must be {len(self) / dataset.candidates}, got {self.provenance.ratio.achieved}"
+            )
+
+    @property
+    def candidates(self) -> NDArray[np.int64]:
+        """(M,) positions that were selected from, ascending."""
+        return np.flatnonzero(np.isfinite(self.scores)).astype(np.int64)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -85,24 +113,34 @@ class Coreset:
         """The SHA-256 of the file `indices.npy`, in hexadecimal digits."""
         return indices_sha256(self.indices)
 
-    def save(self, folder: Path | str, *, paths: Sequence[str] | None = None) -> None:
+    def save(self, folder: Path | str) -> None:
         """Writes the folder of the coreset, `coreset.json` last.
 
         Args:
             folder: Made where it does not exist; a coreset that is in it already is replaced.
-            paths: N paths of the images, for `selected.csv`.
 
         Raises:
             StorageError: if it cannot be written.
         """
         folder = make_folder(Path(folder))
-        for stale in (RECORD_FILE, HARDNESS_FILE):
+        for stale in (RECORD_FILE, HARDNESS_FILE, HELD_OUT_FILE):
             remove_file(folder / stale)
         write_array(folder / INDICES_FILE, self.indices)
         write_array(folder / SCORES_FILE, self.scores)
+        write_array(folder / LABELS_FILE, self.labels)
         if self.hardness is not None:
             write_array(folder / HARDNESS_FILE, self.hardness)
-        write_table(folder / TABLE_FILE, self.indices, scores=self.scores, labels=self.labels, paths=paths)
+        if len(self.held_out):
+            write_array(folder / HELD_OUT_FILE, self.held_out)
+        write_table(
+            folder / TABLE_FILE,
+            self.indices,
+            scores=self.scores,
+            labels=self.labels,
+            label_values=self.provenance.dataset.label_values,
+            class_names=self.provenance.dataset.class_names,
+            paths=self.paths,
+        )
         write_json(folder / RECORD_FILE, self._record())
 
     def _record(self) -> Mapping[str, Any]:
@@ -138,16 +176,20 @@ class Coreset:
         record = JsonObject(json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
         version = record.value("schema_version")
         if version != SCHEMA_VERSION:
-            raise ValueError(f"schema_version must be {SCHEMA_VERSION}, got {version!r}; another rlsel wrote it")
+            raise CoresetError(
+                f"{folder} has schema_version {version!r}, this rlsel reads {SCHEMA_VERSION}: select again, since "
+                "positions of earlier versions count inside a part of the data"
+            )
         if record.value("kept") is not True:
             raise ValueError("kept must be true: the indices are those of the samples to keep")
-        hardness = folder / HARDNESS_FILE
+        hardness, held_out = folder / HARDNESS_FILE, folder / HELD_OUT_FILE
         coreset = cls(
             indices=read_array(folder / INDICES_FILE),
             scores=read_array(folder / SCORES_FILE),
-            labels=read_labels(folder / TABLE_FILE),
+            labels=read_array(folder / LABELS_FILE),
             provenance=Provenance.from_json(record),
             hardness=read_array(hardness) if hardness.is_file() else None,
+            held_out=read_array(held_out) if held_out.is_file() else np.zeros(0, dtype=np.int64),
             folder=folder,
         )
         for key, found in (
@@ -163,7 +205,7 @@ class Coreset:
         """Refuses a data set that the coreset was not selected from.
 
         Args:
-            size: The samples of its training split; None for unknown.
+            size: N, the samples that the user gave; None for unknown.
             fingerprint: Its fingerprint; None for unknown.
 
         Raises:
@@ -181,8 +223,23 @@ class Coreset:
                 f"{fingerprint[:12]} (other images, labels or order): {remedy}"
             )
 
+    def check_candidates(self, positions: NDArray[np.int64]) -> None:
+        """Refuses another part of the data set than the one selected from.
+
+        Args:
+            positions: (M,) ascending positions of the candidates.
+
+        Raises:
+            CoresetError: if they differ.
+        """
+        if not np.array_equal(self.candidates, positions):
+            raise CoresetError(
+                f"the coreset was selected from {len(self.candidates)} of the {len(self.scores)} samples, now there "
+                f"are {len(positions)} candidates, or others: give the settings of dataset. that it was selected with"
+            )
+
     def subset(self, dataset: Dataset[Item]) -> Subset[Item]:
-        """Returns the kept samples of a map-style torch data set.
+        """Returns the kept samples of a map-style torch data set: of all that the user gave, in the same order.
 
         Raises:
             CoresetError: if the data set has another size than the one selected from.
@@ -213,61 +270,24 @@ class Coreset:
                 "at_ratio needs scores that are cut by a ratio, got a coreset of export.mode=threshold: "
                 "select again with export.mode=topk"
             )
-        indices = choose(
-            self.scores,
+        candidates = self.candidates
+        chosen = choose(
+            self.scores[candidates],
             kind=recorded.score.kind,
             ratio=ratio,
             settings=recorded.export,
-            labels=self.labels,
-            hardness=self.hardness,
+            labels=self.labels[candidates],
+            hardness=None if self.hardness is None else self.hardness[candidates],
             seed=recorded.seed,
             policy=recorded.score.policy,
         )
-        achieved = len(indices) / len(self.scores)
+        indices, achieved = candidates[chosen], len(chosen) / len(candidates)
         provenance = replace(
             recorded,
             ratio=replace(recorded.ratio, requested=float(ratio), achieved=achieved),
             parent=recorded.parent if self.folder is None else str(self.folder),
         )
         return replace(self, indices=indices, provenance=provenance, folder=None)
-
-
-def load_indices(path: Path | str) -> tuple[NDArray[np.int64], Coreset | None]:
-    """Loads what a person may give as a coreset: a run, or any `.npy` of kept positions.
-
-    Args:
-        path: A run's folder or a file; a `coreset.json`, and an `indices.npy` beside it, count as the run.
-
-    Returns:
-        The (K,) int64 positions, ascending and unique, and the coreset where they belong to a run. Without one, that
-        they fit a data set is for `require_within` to check.
-
-    Raises:
-        CoresetError: if there is no such coreset, or if it is damaged.
-    """
-    given = Path(path)
-    with _reading(given):
-        of_a_run = given.name in (INDICES_FILE, RECORD_FILE) and (given.parent / RECORD_FILE).is_file()
-        bare = given.is_file() and not of_a_run
-    if not bare:
-        coreset = Coreset.load(given)
-        return coreset.indices, coreset
-    with _reading(given):
-        indices = read_array(given)
-        _require_indices(indices)
-    return indices, None
-
-
-def require_within(indices: NDArray[np.int64], size: int) -> None:
-    """Refuses kept positions beyond a data set of `size` samples.
-
-    Raises:
-        CoresetError: in that case.
-    """
-    if indices[-1] >= size:
-        raise CoresetError(
-            f"the coreset keeps sample {indices[-1]}, the data set has {size}: give the data set it was selected from"
-        )
 
 
 def indices_sha256(indices: NDArray[np.int64]) -> str:
@@ -299,16 +319,14 @@ def _why_no_coreset(folder: Path) -> str:
     return f"it has no {RECORD_FILE}, so the run did not finish or was none; {_REMEDY}"
 
 
-def _require_indices(indices: NDArray[Any]) -> None:
-    if indices.ndim != 1 or indices.dtype != np.int64 or not len(indices):
-        raise ValueError(f"indices must be (K,) int64 with K of at least 1, got {indices.shape} {indices.dtype}")
-    if indices[0] < 0 or (np.diff(indices) <= 0).any():
-        raise ValueError("indices must be ascending, unique and not negative")
+def _require_positions(name: str, positions: NDArray[Any], size: int) -> None:
+    if positions.ndim != 1 or positions.dtype != np.int64:
+        raise ValueError(f"{name} must be (K,) int64, got {positions.shape} {positions.dtype}")
+    if len(positions) and (positions[0] < 0 or (np.diff(positions) <= 0).any() or positions[-1] >= size):
+        raise ValueError(f"{name} must be ascending, unique, and in [0, {size})")
 
 
 def _require_vector(name: str, array: NDArray[Any], dtype: type[np.generic], size: int) -> None:
     if array.shape != (size,) or array.dtype != dtype:
         allowed = f"({size},) {np.dtype(dtype)}"
         raise ValueError(f"{name} must be {allowed}, got {array.shape} {array.dtype}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite")

@@ -17,16 +17,22 @@ class DatasetRecord:
 
     Attributes:
         name: As on the command line.
-        split: Positions count in this split.
+        split: What the user gave as training data: every position counts in it.
         size: Its N samples.
+        candidates: The M of them that were selected from; ratios are shares of these.
         num_classes: C.
+        class_names: C names.
+        label_values: How each of the C classes is written in the user's own labels.
         fingerprint: Changes with the images, the labels or their order.
     """
 
     name: str
     split: str = "train"
     size: int
+    candidates: int
     num_classes: int
+    class_names: tuple[str, ...]
+    label_values: tuple[str, ...]
     fingerprint: str
 
 
@@ -49,7 +55,7 @@ class RatioRecord:
 
     Attributes:
         requested: The ratio asked for, in (0, 1].
-        achieved: K / N.
+        achieved: K / M.
         thresholded: Share of the keep probabilities above one half, of a policy; None for other selectors.
     """
 
@@ -118,7 +124,10 @@ class Provenance:
                 name=dataset.text("name"),
                 split=dataset.text("split"),
                 size=dataset.integer("size"),
+                candidates=dataset.integer("candidates"),
                 num_classes=dataset.integer("num_classes"),
+                class_names=dataset.texts("class_names"),
+                label_values=dataset.texts("label_values"),
                 fingerprint=dataset.text("fingerprint"),
             ),
             selector=SelectorRecord(name=selector.text("name"), settings=selector.mapping("settings")),
@@ -152,6 +161,7 @@ def _export(content: JsonObject) -> ResolvedExport:
             temperature=content.number("temperature"),
             class_balance=content.text("class_balance"),  # type: ignore[arg-type]
             trim_hardest=content.number("trim_hardest"),
+            min_per_class=content.integer("min_per_class"),
         )
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
@@ -183,6 +193,11 @@ class JsonObject:
 
     def text(self, key: str) -> str:
         return cast("str", self._checked(key, isinstance(self.value(key), str), "a string"))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.value(key)
+        right = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return tuple(self._checked(key, right, "a list of strings"))
 
     def text_or_none(self, key: str) -> str | None:
         return None if self.value(key) is None else self.text(key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,12 +11,10 @@ from numpy.typing import NDArray
 
 from rlsel.files import write_atomically
 
-_COLUMNS = ("index", "label", "score", "selected")
-
 _SPECIAL = re.compile('[,"\r\n]')
 
 _UNDECODABLE = "surrogateescape"
-"""The name of a file may hold bytes that are no text; this writes and reads them unchanged."""
+"""The name of a file may hold bytes that are no text; this writes them unchanged."""
 
 
 def write_table(
@@ -26,15 +23,21 @@ def write_table(
     *,
     scores: NDArray[np.float32],
     labels: NDArray[np.int64],
+    label_values: Sequence[str],
+    class_names: Sequence[str],
     paths: Sequence[str] | None = None,
 ) -> None:
-    """Writes the columns `index,label,score,selected` (1 or 0) and, where there are paths, `path`.
+    """Writes the columns `index,label,score,selected` (1 or 0), `class_name` and, where there are paths, `path`.
+
+    What was no candidate has an empty score; what is not read has no row.
 
     Args:
         path: The file, written atomically.
         indices: (K,) kept positions.
-        scores: (N,), written so that they are read back as the same float32.
-        labels: (N,) classes.
+        scores: (N,), written so that they are read back as the same float32; NaN for what was no candidate.
+        labels: (N,) classes; -1 for what is not read.
+        label_values: How each of the C classes is written in the user's own labels, for the column `label`.
+        class_names: C names.
         paths: N paths of the images.
 
     Raises:
@@ -42,38 +45,26 @@ def write_table(
     """
     selected = np.zeros(len(scores), dtype=np.int64)
     selected[indices] = 1
-    header = list(_COLUMNS)
+    rows = np.flatnonzero(labels >= 0)
+    values, names = ([_quoted(text) for text in texts] for texts in (label_values, class_names))
+    # the shortest text that is read back as the same float32
+    written = np.where(np.isnan(scores), "", scores.astype(str))
+    header = ["index", "label", "score", "selected", "class_name"]
     columns: list[Iterable[str]] = [
-        map(str, range(len(scores))),
-        map(str, labels.tolist()),
-        scores.astype(str).tolist(),  # the shortest text that is read back as the same float32
-        map(str, selected.tolist()),
+        map(str, rows.tolist()),
+        (values[label] for label in labels[rows].tolist()),
+        written[rows].tolist(),
+        map(str, selected[rows].tolist()),
+        (names[label] for label in labels[rows].tolist()),
     ]
     if paths is not None:
         header.append("path")
-        columns.append(map(_quoted, paths))
-    rows = [",".join(header), *map(",".join, zip(*columns, strict=True)), ""]
-    content = "\n".join(rows).encode(errors=_UNDECODABLE)
+        columns.append(_quoted(paths[row]) for row in rows.tolist())
+    lines = [",".join(header), *map(",".join, zip(*columns, strict=True)), ""]
+    content = "\n".join(lines).encode(errors=_UNDECODABLE)
     write_atomically(path, lambda file: file.write(content))
 
 
 def _quoted(text: str) -> str:
     """Quotes what a reader would take for the end of a field; `csv.writer` forgets the carriage return."""
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
-
-
-def read_labels(path: Path) -> NDArray[np.int64]:
-    """Reads the (N,) classes from a table that `write_table` wrote.
-
-    Raises:
-        OSError: if it cannot be opened.
-        ValueError: if it is no such table.
-    """
-    with path.open(encoding="utf-8", errors=_UNDECODABLE, newline="") as file:
-        rows = csv.reader(file)
-        try:
-            if tuple(next(rows, ()))[: len(_COLUMNS)] != _COLUMNS:
-                raise ValueError("it does not begin with " + ",".join(_COLUMNS))
-            return np.fromiter((int(row[1]) for row in rows), dtype=np.int64)
-        except (ValueError, IndexError, OverflowError, csv.Error) as error:
-            raise ValueError(f"{path.name} is no table of the samples: {error}") from error

@@ -30,7 +30,7 @@ from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.reporting import SilentReporter
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
-FILES = {"indices.npy", "scores.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
+FILES = {"indices.npy", "scores.npy", "labels.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
 
 Request = Callable[..., ApplyRequest]
 WriteArchive = Callable[..., Path]

@@ -15,6 +15,7 @@ from rlsel.commands.select import select
 from rlsel.commands.train_on_subset import train_on_subset
 from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
+from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
@@ -101,7 +102,12 @@ def test_all_ways_to_name_the_same_samples_give_the_same_model(
     bare = tmp_path / "mine.npy"
     bare.write_bytes((coreset / "indices.npy").read_bytes())
     expected = comparable(run(request_for("run")))
-    for number, given in enumerate((coreset / "indices.npy", bare)):
+    indices = np.load(bare)
+    np.save(tmp_path / "backwards.npy", indices[::-1].astype(np.int32))
+    np.save(tmp_path / "mask.npy", np.isin(np.arange(90), indices))
+    np.savetxt(tmp_path / "lines.txt", indices)
+    others = [tmp_path / name for name in ("backwards.npy", "mask.npy", "lines.txt")]
+    for number, given in enumerate((coreset / "indices.npy", bare, coreset / "selected.csv", *others)):
         assert comparable(run(request_for(f"run-{number}", coreset=given))) == expected
 
 
@@ -116,6 +122,73 @@ def test_everything_and_a_ratio_of_one_are_the_same(
     assert result(full)["num_train"] == 90
     assert np.load(full / "indices.npy").tolist() == list(range(90))
     assert comparable(full) == comparable(run(request_for("one", coreset=whole)))
+
+
+@pytest.fixture
+def without_test(settings: RunSettings, tmp_path: Path) -> RunSettings:
+    """The ninety images without the others to measure on."""
+    with np.load(settings.dataset.path) as whole:  # type: ignore[attr-defined]
+        np.savez(tmp_path / "alone.npz", images=whole["images"], labels=whole["labels"])
+    return replace(settings, dataset=Arrays(path=tmp_path / "alone.npz"))
+
+
+def chosen(settings: RunSettings, folder: Path) -> Path:
+    options = RunOptions(run_dir=folder)
+    return select(
+        SelectRequest(settings=settings, selectors=(Random(),), ratios=(0.5,), options=options), SilentReporter()
+    )
+
+
+def test_without_test_data_a_model_is_trained_and_not_measured(
+    request_for: Request, without_test: RunSettings, reporter: Any, tmp_path: Path
+) -> None:
+    request = request_for(settings=without_test, coreset=chosen(without_test, tmp_path / "of_all"))
+    folder = train_on_subset(request, reporter)
+    measured = result(folder)
+    assert [measured[name] for name in RESULT[:4]] == [None] * 4
+    assert measured["num_train"] == 45
+    assert reporter.notes[-1].startswith("note: nothing was measured, since there is no test data: give some, or hold")
+
+
+def test_a_share_held_out_before_the_choice_is_measured_on(
+    request_for: Request, without_test: RunSettings, tmp_path: Path
+) -> None:
+    held = replace(without_test, variation=Variation(holdout=0.2))
+    coreset = chosen(held, tmp_path / "of_the_rest")
+    loaded = Coreset.load(coreset)
+    assert (len(loaded), len(loaded.candidates), len(loaded.held_out)) == (36, 72, 18)
+    folder = run(request_for(settings=held, coreset=coreset))
+    assert result(folder)["top1_last"] is not None
+    # only what was chosen is trained on: the rows of the file at these positions, by an own reading
+    assert (folder / "indices.npy").read_bytes() == (coreset / "indices.npy").read_bytes()
+    assert not set(loaded.indices) & set(loaded.held_out)
+
+
+def test_nothing_is_measured_on_samples_that_a_choice_has_seen(
+    request_for: Request, without_test: RunSettings, tmp_path: Path
+) -> None:
+    held = replace(without_test, variation=Variation(holdout=0.2))
+    coreset = chosen(without_test, tmp_path / "of_all")
+    np.save(tmp_path / "mine.npy", np.load(coreset / "indices.npy"))
+    with pytest.raises(CoresetError, match="was selected from 18 of the 18 samples that are held out to measure on"):
+        run(request_for("new/run", settings=held, coreset=coreset))
+    with pytest.raises(CoresetError, match=r"keeps \d+ of the 18 samples that are held out to measure on"):
+        run(request_for("new/run", settings=held, coreset=tmp_path / "mine.npy"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_coreset_of_a_part_belongs_to_the_whole_and_not_to_the_other_part(
+    request_for: Request, settings: RunSettings, tmp_path: Path
+) -> None:
+    first = replace(settings, variation=Variation(part="first"))
+    coreset = chosen(first, tmp_path / "of_the_first")
+    expected = run(request_for("part", settings=first, coreset=coreset))
+    whole = run(request_for("whole", coreset=coreset))
+    assert (whole / "indices.npy").read_bytes() == (expected / "indices.npy").read_bytes()
+    assert result(whole)["num_train"] == result(expected)["num_train"] == 23
+    second = replace(settings, variation=Variation(part="second"))
+    with pytest.raises(CoresetError, match=r"keeps sample \d+, which is none of the 45 candidates of the 90 samples"):
+        run(request_for("new/run", settings=second, coreset=coreset))
 
 
 def test_any_model_can_be_trained(request_for: Request, settings: RunSettings) -> None:
@@ -191,11 +264,13 @@ def test_another_data_set_is_refused(
 @pytest.mark.parametrize(
     ("indices", "message"),
     [
-        (np.array([0, 90]), "keeps sample 90, the data set has 90"),
-        (np.array([3, 1]), "must be ascending"),
-        (np.array([-1, 1]), "must be ascending"),
-        (np.array([1.0, 2.0]), "must be .* int64"),
-        (np.zeros(0, dtype=np.int64), "must be .* int64"),
+        (np.array([0, 90]), "90"),
+        (np.array([3, 3]), "3"),
+        (np.array([-1, 1]), "-1"),
+        (np.array([1.0, 2.0]), "float64"),
+        (np.zeros(0, dtype=np.int64), "mine.npy"),
+        (np.ones(91, dtype=bool), "91"),
+        (np.array([7]), "the coreset must have at least 2 samples to train on, got 1: select with a larger ratio"),
     ],
 )
 def test_unfit_indices_are_refused(request_for: Request, tmp_path: Path, indices: np.ndarray, message: str) -> None:

@@ -4,15 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlsel.data.classes import divide, draw_from_classes, number_classes, require_two_samples, stratified_fifth
+from rlsel.data.classes import draw_from_classes, require_two_samples, stratified_share
 from rlsel.errors import DataError
-
-
-def test_classes_are_numbered_without_a_gap_and_keep_their_names() -> None:
-    numbered = number_classes(np.array([7, 0, 7, 3]))
-    assert numbered.labels.tolist() == [2, 0, 2, 1]
-    assert numbered.labels.dtype == torch.int64
-    assert numbered.names == ("0", "3", "7")
 
 
 @given(st.lists(st.integers(0, 3), min_size=4, max_size=60), st.integers(0, 9))
@@ -40,18 +33,18 @@ def test_each_sample_of_a_class_is_as_likely() -> None:
 def test_a_fifth_is_rounded_up_and_spread_over_the_classes() -> None:
     # 10 + 20 + 21 = 51 samples: ceil(51 / 5) = 11; shares 2.16, 4.31, 4.53: floors 2 + 4 + 4, the rest to the last.
     labels = torch.repeat_interleave(torch.arange(3), torch.tensor([10, 20, 21]))
-    train, test = stratified_fifth(labels, 0)
+    train, test = stratified_share(labels, 0.2, 0)
     assert torch.bincount(labels[test]).tolist() == [2, 4, 5]
     assert torch.equal(torch.cat([train, test]).sort().values, torch.arange(51))
     assert torch.equal(train, train.sort().values)
-    assert torch.equal(stratified_fifth(labels, 0).test, test)
-    assert not torch.equal(stratified_fifth(labels, 1).test, test)
+    assert torch.equal(stratified_share(labels, 0.2, 0).test, test)
+    assert not torch.equal(stratified_share(labels, 0.2, 1).test, test)
 
 
 @given(st.lists(st.integers(2, 12), min_size=1, max_size=8))
 def test_two_samples_of_each_class_stay(sizes: list[int]) -> None:
     labels = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-    assert torch.bincount(labels[stratified_fifth(labels, 0).train]).min() >= 2
+    assert torch.bincount(labels[stratified_share(labels, 0.2, 0).train]).min() >= 2
 
 
 def test_a_class_with_one_sample_is_named() -> None:
@@ -64,6 +57,7 @@ def test_a_class_without_samples_is_named() -> None:
         require_two_samples("some", torch.tensor([0, 0, 1, 1]), ("a", "b", "c"))
 
 
-def test_too_few_samples_for_a_test_split_are_refused() -> None:
-    with pytest.raises(DataError, match="4 samples are too few to set a test split aside"):
-        divide("some", torch.tensor([0, 0, 1, 1]), ("a", "b"))
+@pytest.mark.parametrize(("share", "count", "expected"), [(0.1, 30, 3), (0.3, 10, 3), (0.25, 10, 3), (0.0, 10, 0)])
+def test_a_share_is_rounded_up_but_not_by_rounding_errors(share: float, count: int, expected: int) -> None:
+    # 0.1 * 30 and 0.3 * 10 are a little above 3 in binary; a quarter of ten is 2.5, rounded up
+    assert len(stratified_share(torch.zeros(count, dtype=torch.int64), share, 0).test) == expected

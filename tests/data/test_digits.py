@@ -27,6 +27,19 @@ def test_the_original_is_divided_and_scaled() -> None:
     assert together == rows(original, torch.from_numpy(labels))
 
 
+def test_positions_are_those_of_the_original() -> None:
+    dataset = Digits().load()
+    images, labels = load_digits(return_X_y=True)
+    assert len(dataset.source) == 1797
+    assert dataset.source.labels.tolist() == labels.tolist()
+    assert dataset.held_out.tolist() == dataset.test.in_source().tolist()
+    for part in (dataset.train, dataset.test):
+        places = part.in_source().numpy()
+        assert isinstance(part.images, MemoryImages)
+        assert part.labels.tolist() == labels[places].tolist()
+        assert (part.images.pixels.flatten(1).numpy() == (images[places] * 15.9375).round()).all()
+
+
 def test_the_division_is_stratified_and_always_the_same() -> None:
     first, again = Digits().load(), Digits().load()
     assert first.fingerprint == again.fingerprint

@@ -129,12 +129,6 @@ def test_label_noise_needs_two_classes(dataset_of: MakeDataset) -> None:
         apply_variation(dataset_of(torch.zeros(10, dtype=torch.int64)), Variation(label_noise=0.5))
 
 
-def test_label_noise_that_empties_a_class_is_refused(dataset_of: MakeDataset) -> None:
-    dataset = dataset_of(torch.arange(20) % 10)
-    with pytest.raises(DataError, match="planted: each class must have at least two training samples"):
-        apply_variation(dataset, Variation(label_noise=0.9))
-
-
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 12)])
 def test_corruption_damages_exactly_the_share(dataset_of: MakeDataset, shape: tuple[int, int, int]) -> None:
     dataset = dataset_of(torch.arange(200) % 4, shape=shape, test=8)
@@ -168,7 +162,7 @@ def test_a_validation_split_is_a_fifth_of_the_original_training_split(dataset_of
 
 
 def test_a_validation_split_needs_samples(dataset_of: MakeDataset) -> None:
-    with pytest.raises(DataError, match="planted: 4 training samples are too few for a validation split"):
+    with pytest.raises(DataError, match="planted: 4 samples are too few to set a validation split aside"):
         apply_variation(dataset_of(torch.tensor([0, 0, 1, 1])), Variation(measure_on="validation"))
 
 
@@ -188,7 +182,9 @@ def test_two_halves_are_the_whole_class_by_class(dataset_of: MakeDataset) -> Non
     assert torch.equal(pixels(first), pixels(dataset)[positions[0]])
     assert torch.equal(second.train.labels, dataset.train.labels[positions[1]])
     assert first.test is second.test is dataset.test
-    assert len({first.fingerprint, second.fingerprint, dataset.fingerprint}) == 3
+    assert (first.train.in_source().tolist(), second.train.in_source().tolist()) == tuple(positions)
+    # one data set, whichever part of it is selected from
+    assert first.fingerprint == second.fingerprint == dataset.fingerprint
 
 
 def test_halves_come_before_the_size_and_after_the_validation_split(dataset_of: MakeDataset) -> None:
@@ -206,14 +202,65 @@ def test_halves_come_before_the_size_and_after_the_validation_split(dataset_of: 
 
 def test_the_data_set_s_seed_decides_what_a_half_is(dataset_of: MakeDataset) -> None:
     dataset = balanced(dataset_of)
-    [first, again, other] = [halves(dataset, variation_seed=seed)[0].fingerprint for seed in (0, 0, 1)]
+    [first, again, other] = [halves(dataset, variation_seed=seed)[0].train.paths for seed in (0, 0, 1)]
     assert first == again != other
 
 
-def test_a_class_that_cannot_be_halved_is_refused(dataset_of: MakeDataset) -> None:
-    dataset = dataset_of(torch.tensor([0] * 10 + [1] * 3))
-    with pytest.raises(DataError, match="planted: each class must have at least two training samples, got 1 of class"):
-        halves(dataset)
+def test_a_share_is_held_out_class_by_class(dataset_of: MakeDataset) -> None:
+    sizes = torch.tensor([10, 20, 21])
+    dataset = dataset_of(torch.repeat_interleave(torch.arange(3), sizes))
+    changed = apply_variation(dataset, Variation(holdout=0.2))
+    # ceil(51 / 5) = 11; shares 2.16, 4.31, 4.53: floors 2 + 4 + 4, the rest to the last
+    assert torch.bincount(changed.test.labels).tolist() == [2, 4, 5]
+    assert changed.test_from_train
+    train, test = (part.in_source().tolist() for part in (changed.train, changed.test))
+    assert changed.held_out.tolist() == test
+    assert train == sorted(train)
+    assert sorted(train + test) == list(range(51))
+    assert torch.equal(pixels(changed), pixels(dataset)[train])
+    assert changed.test.paths == tuple(map(str, test))
+    assert len(changed.source) == 51
+    assert changed.fingerprint == dataset.fingerprint
+
+
+def test_nothing_is_held_out_of_a_data_set_with_a_test_split(dataset_of: MakeDataset) -> None:
+    dataset = balanced(dataset_of)
+    assert apply_variation(dataset, Variation(holdout=0.2)) is dataset
+    assert len(dataset.held_out) == 0
+
+
+def test_positions_go_through_every_change(dataset_of: MakeDataset) -> None:
+    labels = torch.arange(200) % 4
+    dataset = dataset_of(labels)
+    changed = apply_variation(
+        dataset, Variation(holdout=0.2, part="second", train_size=60, test_size=20, long_tail=2, label_noise=0.1)
+    )
+    for part in (changed.train, changed.test):
+        assert list(part.paths or ()) == [str(position) for position in part.in_source().tolist()]
+    places = changed.places_in_train(torch.arange(200))
+    kept = torch.nonzero(places >= 0).flatten()
+    assert torch.equal(kept, changed.train.in_source())
+    assert torch.equal(places[kept], torch.arange(len(changed.train)))
+    assert not set(kept.tolist()) & set(changed.held_out.tolist())
+    assert torch.equal(changed.source.labels, labels)
+
+
+def test_the_fingerprint_knows_changed_labels_and_images(dataset_of: MakeDataset) -> None:
+    dataset = balanced(dataset_of)
+    changes = [Variation(), Variation(label_noise=0.1), Variation(corruption=0.1), Variation(corruption=0.2)]
+    assert len({apply_variation(dataset, change).fingerprint for change in changes}) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (Variation(holdout=0.2), "planted: 4 samples are too few to set the test split aside, as two of each class"),
+        (Variation(test_size=2), "dataset.test_size must not be given for planted, which has no test split: give"),
+    ],
+)
+def test_a_test_split_needs_samples(dataset_of: MakeDataset, change: Variation, message: str) -> None:
+    with pytest.raises((DataError, ConfigurationError), match=message):
+        apply_variation(dataset_of(torch.tensor([0, 0, 1, 1])), change)
 
 
 def test_the_seed_decides_and_one_change_does_not_shift_another(dataset_of: MakeDataset) -> None:
@@ -233,6 +280,7 @@ def test_the_seed_decides_and_one_change_does_not_shift_another(dataset_of: Make
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"holdout": 1.0},
         {"train_size": 0},
         {"test_size": -1},
         {"label_noise": 1.0},

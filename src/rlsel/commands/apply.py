@@ -87,7 +87,7 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
     if missing:
         takes = load_target_input(request.run)
         model = load_target(request.run, request.settings.model, takes)
-        dataset = read_dataset(request.settings)
+        dataset = read_dataset(request.settings, reporter, needs_labels=False)
         takes.check(dataset)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
@@ -101,7 +101,7 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
                 reporter.note(_unmoved(source, features, dataset))
             shared_seconds = time.monotonic() - began
             for cell in missing:
-                _select(request, cell, source, dataset, features, began=time.monotonic() - shared_seconds)
+                _select(request, cell, source, dataset, features, reporter, began=time.monotonic() - shared_seconds)
     return common_parent(cells, request.options.run_dir)
 
 
@@ -174,7 +174,14 @@ def _unmoved(source: _Source, features: Tensor, dataset: Dataset) -> str:
 
 
 def _select(
-    request: ApplyRequest, cell: _Cell, source: _Source, dataset: Dataset, features: Tensor, *, began: float
+    request: ApplyRequest,
+    cell: _Cell,
+    source: _Source,
+    dataset: Dataset,
+    features: Tensor,
+    reporter: Reporter,
+    *,
+    began: float,
 ) -> None:
     save_coreset(
         cell.folder.path,
@@ -190,5 +197,6 @@ def _select(
             wall_seconds=time.monotonic() - began,
             parent=request.run.absolute(),
         ),
+        reporter=reporter,
     )
     cell.folder.set_state("complete")

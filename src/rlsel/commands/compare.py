@@ -10,12 +10,15 @@ from typing import Any
 from rlsel.budget import kept_count
 from rlsel.commands.comparison import Comparison
 from rlsel.commands.comparison_jobs import Failure, JobWorker
+from rlsel.commands.datasets import require_labels, tell
 from rlsel.commands.folders import OUTPUTS, RunFolder, check_writable
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.commands.processes import run_tasks
 from rlsel.commands.requests import CompareRequest
 from rlsel.commands.settings import evaluation_settings, plain, run_settings, settings_hash
 from rlsel.data.dataset import Dataset
+from rlsel.data.variation import Variation
+from rlsel.errors import ConfigurationError
 from rlsel.evaluation.comparison import RANDOM, Run, summarise
 from rlsel.evaluation.robustness import FurtherDataset
 from rlsel.evaluation.settings import corruptions_of
@@ -50,6 +53,13 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
     check_writable(folder.path)
     with request.options.device.computing():  # refuses an accelerator that is not there
         dataset, further = worker.dataset, worker.further
+    tell(dataset, reporter)
+    require_labels(dataset)
+    if not len(dataset.test):
+        raise ConfigurationError(
+            f"compare must have samples to measure on, got none in {dataset.name}: give test data, or a share to hold "
+            "out, as in dataset.holdout=0.2"
+        )
     for ratio in request.ratios:
         kept_count(ratio, len(dataset.train))
     comparison = Comparison(request, folder.path, dataset, reporter)
@@ -172,7 +182,7 @@ def _protocol(
     models = ", ".join(model.name for model in request.train_models or (request.settings.model,))
     return [
         f"Data: {dataset.name}, {len(dataset.train)} training samples{changed}, {len(dataset.test)} samples to measure "
-        f"on ({'a validation part of the training split' if variation.measure_on == 'validation' else 'test split'}), "
+        f"on ({_measured_on(dataset, variation)}), "
         f"{dataset.num_classes} classes.",
         f"Selection with {request.settings.model.name}, one target training a seed for all selectors. Trained on the "
         f"selections: {models}, from scratch.",
@@ -185,6 +195,12 @@ def _protocol(
         "Intervals are 95 % t-intervals of the differences paired by seed. They are not corrected for the number of "
         "comparisons" + (", and one seed gives none." if len(request.seeds) == 1 else "."),
     ]
+
+
+def _measured_on(dataset: Dataset, variation: Variation) -> str:
+    if variation.measure_on == "validation":
+        return "a validation part of the training split"
+    return "held out of the given ones" if dataset.test_from_train else "test split"
 
 
 def _further_protocol(further: Sequence[FurtherDataset]) -> list[str]:

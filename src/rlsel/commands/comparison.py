@@ -14,7 +14,6 @@ from rlsel.commands.comparison_jobs import (
     JobEnd,
     SelectJob,
     TrainJob,
-    all_positions,
 )
 from rlsel.commands.folders import RunFolder, cell_name, to_make
 from rlsel.commands.requests import CompareRequest, RunSettings, SelectRequest
@@ -82,7 +81,7 @@ class Comparison:
         self._again = request.options.resume == "never"
         self._size = len(dataset.train)
         self._models = request.train_models or (request.settings.model,)
-        self._everything = indices_sha256(all_positions(dataset))
+        self._everything = indices_sha256(dataset.train.in_source().numpy())
         self.full_steps = request.settings.training.total_steps(self._size)
         self._cells = {seed: self._plan(seed) for seed in request.seeds}
         self._chosen: dict[tuple[str, float, int], _Chosen] = {}

@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rlsel.commands.coresets import peak_memory
-from rlsel.commands.datasets import read_dataset, read_further_datasets
+from rlsel.commands.datasets import load_dataset, read_further_datasets
 from rlsel.commands.folders import RunFolder, begun
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import RunSettings
@@ -124,7 +125,7 @@ class JobWorker:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set; the first use raises `DataError` if it is missing, damaged or unfit."""
-        return read_dataset(self.settings)
+        return load_dataset(self.settings)
 
     @cached_property
     def further(self) -> tuple[FurtherDataset, ...]:
@@ -167,7 +168,8 @@ class JobWorker:
             make(job.cells, task, began=began, resume=self.resume, on_failure=fail)
 
     def _train(self, job: TrainJob, dataset: Dataset) -> None:
-        indices = all_positions(dataset) if job.indices is None else read_array(job.indices)
+        positions = dataset.train.in_source() if job.indices is None else torch.from_numpy(read_array(job.indices))
+        places = dataset.places_in_train(positions).numpy()
         checkpoint = job.folder.path / f".training-{job.folder.digest}.ckpt"
         if not self.resume:
             checkpoint.unlink(missing_ok=True)
@@ -178,7 +180,7 @@ class JobWorker:
             metrics = MetricsFile(job.folder.path / "metrics.jsonl")
             result, _ = train_on(
                 dataset,
-                indices,
+                places,
                 model=job.settings.model,
                 settings=job.settings.training,
                 fabric=fabric,
@@ -189,8 +191,8 @@ class JobWorker:
                 checkpointing=Checkpointing(path=checkpoint),
             )
             content = asdict(result) | {
-                "mislabelled_kept": kept_share(indices, dataset.train.mislabelled),
-                "corrupted_kept": kept_share(indices, dataset.train.corrupted),
+                "mislabelled_kept": kept_share(places, dataset.train.mislabelled),
+                "corrupted_kept": kept_share(places, dataset.train.corrupted),
                 "peak_rss_bytes": peak_memory(),
             }
             write_json(job.folder.path / RESULT_FILE, content)
@@ -207,16 +209,11 @@ def cell_title(cell: Cell, seed: int) -> str:
     return f"selection by {cell.name} at ratio {cell.ratio:g} with seed {seed}"
 
 
-def all_positions(dataset: Dataset) -> NDArray[np.int64]:
-    """Returns every position of the training split."""
-    return np.arange(len(dataset.train), dtype=np.int64)
-
-
 def kept_share(indices: NDArray[np.int64], marked: Tensor | None) -> float | None:
     """Returns the share of the marked samples that is among the indices; None where nothing is marked.
 
     Args:
-        indices: (K,) positions.
+        indices: (K,) places in the training split.
         marked: (N,) bool; None for no marks.
     """
     if marked is None or not marked.any():

@@ -9,20 +9,84 @@ import torch
 from torch import Tensor
 
 from rlsel.commands.requests import RunSettings
+from rlsel.data.classes import require_two_samples
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import apply_variation
 from rlsel.errors import DataError
 from rlsel.evaluation.robustness import FurtherDataset, read_further
 from rlsel.evaluation.settings import EvaluationSettings
+from rlsel.training.reporting import Reporter
 
 
-def read_dataset(settings: RunSettings) -> Dataset:
+def load_dataset(settings: RunSettings) -> Dataset:
     """Reads the data set and applies the variation.
 
     Raises:
         DataError: if it is missing, damaged or unfit.
     """
     return apply_variation(settings.dataset.load(), settings.variation)
+
+
+def read_dataset(settings: RunSettings, reporter: Reporter, *, needs_labels: bool = True) -> Dataset:
+    """Reads the data set as `load_dataset` does, and says what it found.
+
+    Args:
+        settings: Name the data set.
+        reporter: Told in one line what was read, and what the user should know of it.
+        needs_labels: Whether something is to be trained on the labels.
+
+    Raises:
+        DataError: if it is missing, damaged or unfit.
+    """
+    dataset = load_dataset(settings)
+    tell(dataset, reporter)
+    if settings.variation.holdout and not dataset.test_from_train:
+        reporter.note(f"note: dataset.holdout has no effect on {dataset.name}, which has a test split")
+    if needs_labels:
+        require_labels(dataset)
+    return dataset
+
+
+def tell(dataset: Dataset, reporter: Reporter) -> None:
+    """Says what a data set is, and what the user should know of how it was read."""
+    reporter.note(describe(dataset))
+    for note in dataset.notes:
+        reporter.note(f"note: {note}")
+
+
+def describe(dataset: Dataset) -> str:
+    """Says in one line what a data set is: "3,000 images, 6 classes, 600 held out, 64 px"."""
+    channels, height, width = dataset.image_shape
+    features = (height, width) == (1, 1)
+    held_out, candidates = len(dataset.held_out), len(dataset.train)
+    parts = [f"{len(dataset.source):,} {'rows of features' if features else 'images'}"]
+    if candidates + held_out < len(dataset.source):
+        parts.append(f"{candidates:,} of them candidates")
+    if dataset.labelled:
+        parts.append(f"{dataset.num_classes:,} classes")
+    if held_out:
+        parts.append(f"{held_out:,} held out to measure on")
+    elif len(dataset.test):
+        parts.append(f"{len(dataset.test):,} more to measure on")
+    parts.append(
+        f"{channels} dimensions" if features else f"{height} px" if height == width else f"{height} x {width} px"
+    )
+    return f"{dataset.name}: {', '.join(parts)}"
+
+
+def require_labels(dataset: Dataset) -> None:
+    """Refuses a data set that nothing can be trained on.
+
+    Raises:
+        DataError: if there are no labels, or a class has fewer than two samples.
+    """
+    # rows of features can be told apart without labels, by what they are
+    if not dataset.labelled and dataset.image_shape[1:] != (1, 1):
+        raise DataError(
+            f"{dataset.name}: the samples must have labels to be trained on, got none: `rlsel apply` judges samples "
+            "without labels"
+        )
+    require_two_samples(dataset.name, dataset.train.labels, dataset.class_names)
 
 
 def read_further_datasets(
@@ -41,21 +105,22 @@ def read_further_datasets(
     return read_further(evaluation, dataset, seed=settings.variation.variation_seed)
 
 
-def read_features(path: Path | None, size: int) -> Tensor | None:
+def read_features(path: Path | None, dataset: Dataset) -> Tensor | None:
     """Reads the user's features.
 
     Args:
-        path: An `.npy` of (N, D) numbers; None for none.
-        size: N.
+        path: An `.npy` of (N, D) numbers, one row for each sample that the user gave, in the same order; None for none.
+        dataset: What is selected from.
 
     Returns:
-        (N, D) float32, or None.
+        (M, D) float32 of the candidates, or None.
 
     Raises:
         DataError: if the file is missing, damaged, of another size, or holds NaN.
     """
     if path is None:
         return None
+    size = len(dataset.source)
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -67,12 +132,12 @@ def read_features(path: Path | None, size: int) -> Tensor | None:
         )
     if len(array) != size:
         raise DataError(
-            f"features must have one row for each of the {size} training samples, got {len(array)} rows in {path}: "
-            "give the features of this very training split, in its order"
+            f"features must have one row for each of the {size} samples of {dataset.name}, got {len(array)} rows in "
+            f"{path}: give those of all samples, in their order, held out ones included"
         )
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
         features = torch.from_numpy(array.astype(np.float32))
     if not torch.isfinite(features).all():
         row = int((~torch.isfinite(features).all(dim=1)).nonzero()[0])
         raise DataError(f"features must be finite numbers, got NaN or infinity in row {row} of {path}: mend the file")
-    return features
+    return features[dataset.train.in_source()]

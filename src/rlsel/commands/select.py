@@ -67,10 +67,10 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
     cells = plan(request)
     missing = to_make(cells, again=request.options.resume == "never")
     if missing:
-        dataset = read_dataset(request.settings)
+        dataset = read_dataset(request.settings, reporter)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
-        features = read_features(request.features, len(dataset.train))
+        features = read_features(request.features, dataset)
         with request.options.device.computing() as fabric:
             task = SelectionTask(
                 dataset=dataset,
@@ -212,12 +212,14 @@ def recorded_scores(cell: Cell) -> Coreset | None:
 
 def _cut_again(cell: Cell, task: SelectionTask, recorded: Coreset) -> None:
     """Exports recorded scores at the cell's ratio; trains nothing."""
-    recorded.check(size=len(task), fingerprint=task.dataset.fingerprint)
+    recorded.check(size=len(task.dataset.source), fingerprint=task.dataset.fingerprint)
+    candidates = task.dataset.train.in_source().numpy()
+    recorded.check_candidates(candidates)
     scores = Scores(
-        values=torch.from_numpy(recorded.scores),
+        values=torch.from_numpy(recorded.scores[candidates]),
         kind=recorded.provenance.score.kind,
         policy=recorded.provenance.score.policy,
-        hardness=None if recorded.hardness is None else torch.from_numpy(recorded.hardness),
+        hardness=None if recorded.hardness is None else torch.from_numpy(recorded.hardness[candidates]),
     )
     _save(cell, task, scores, seconds=recorded.provenance.wall_seconds, parent=recorded.folder)
 
@@ -305,5 +307,6 @@ def _save(cell: Cell, task: SelectionTask, scores: Scores, *, seconds: float, pa
             wall_seconds=seconds + time.monotonic() - start,
             parent=parent,
         ),
+        reporter=task.reporter,
     )
     cell.folder.set_state("complete")

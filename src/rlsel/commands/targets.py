@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from rlsel.data.dataset import Dataset
+from rlsel.data.scale import describe_range, on_one_scale
 from rlsel.errors import CoresetError, DataError
 from rlsel.files import write_json
 from rlsel.models.target import ModelSpec, TargetModel
@@ -17,7 +18,7 @@ from rlsel.training.checkpoints import load_tensors, save_tensors
 
 TARGET_FILE, INPUT_FILE = "target.safetensors", "target.json"
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,28 +30,41 @@ class TargetInput:
         num_classes: C of its head.
         mean: C_in channel means that its images were normalised with.
         std: C_in channel standard deviations.
+        pixel_range: Lowest and highest of its pixels, as in `Dataset`.
     """
 
     image_shape: tuple[int, int, int]
     num_classes: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    pixel_range: tuple[float, float]
 
     @classmethod
     def of(cls, dataset: Dataset) -> TargetInput:
         """Returns that of a model trained on `dataset`."""
-        return cls(image_shape=dataset.image_shape, num_classes=dataset.num_classes, mean=dataset.mean, std=dataset.std)
+        return cls(
+            image_shape=dataset.image_shape,
+            num_classes=dataset.num_classes,
+            mean=dataset.mean,
+            std=dataset.std,
+            pixel_range=dataset.pixel_range,
+        )
 
     def check(self, dataset: Dataset) -> None:
         """Refuses a data set that the model cannot judge; fewer classes than its own are no obstacle.
 
         Raises:
-            DataError: for images of another shape, or more classes.
+            DataError: for images of another shape or on another scale, or more classes.
         """
         if dataset.image_shape != self.image_shape:
             raise DataError(
                 f"dataset must have images of {_shape(self.image_shape)} (channels x height x width), as the run's "
                 f"target model takes, got {_shape(dataset.image_shape)} in {dataset.name}: select from it anew"
+            )
+        if not on_one_scale(self.pixel_range, dataset.pixel_range):
+            raise DataError(
+                f"dataset must have pixels on the scale of the run's, {describe_range(self.pixel_range)} (bytes "
+                f"count as 0 to 1), got {describe_range(dataset.pixel_range)} in {dataset.name}: rescale them"
             )
         if dataset.num_classes > self.num_classes:
             raise DataError(
@@ -90,8 +104,9 @@ def load_target_input(folder: Path) -> TargetInput:
             num_classes=int(content["num_classes"]),
             mean=tuple(map(float, content["mean"])),
             std=tuple(map(float, content["std"])),
+            pixel_range=(float(content["pixel_range"][0]), float(content["pixel_range"][1])),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise CoresetError(f"cannot read {path}: {error}: make the run again with resume=never") from error
 
 

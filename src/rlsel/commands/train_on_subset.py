@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rlsel.commands.datasets import read_dataset, read_further_datasets
@@ -13,14 +14,18 @@ from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_w
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import TrainOnSubsetRequest
 from rlsel.commands.settings import are_defaults, settings_hash, training_settings
-from rlsel.coreset import Coreset, indices_sha256, load_indices, require_within
+from rlsel.coreset import INDICES_FILE, RECORD_FILE, Coreset, indices_sha256
 from rlsel.data.dataset import Dataset
-from rlsel.errors import ConfigurationError
+from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import write_array, write_json
+from rlsel.index_files import IndexFile, read_index_file
 from rlsel.training.checkpoints import save_tensors
 from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter
+
+_LEAST = 2
+"""Samples: batch norm knows no variance of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +33,12 @@ class _Subset:
     """What is trained on.
 
     Attributes:
-        indices: (K,) positions in the training split.
+        positions: (K,) positions in what the user gave, ascending.
         coreset: The run that they belong to; None for bare indices and for the full split.
         title: What the folder is named after: the selector, `indices` or `full`.
     """
 
-    indices: NDArray[np.int64]
+    positions: NDArray[np.int64]
     coreset: Coreset | None
     title: str
 
@@ -52,11 +57,16 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
             "training.weighting must be none for train-on-subset, got policy: there is no policy while a coreset is "
             "trained on"
         )
-    given = None if request.coreset is None else load_indices(request.coreset)
-    dataset = read_dataset(request.settings)
+    given = None if request.coreset is None else _load(request.coreset)
+    dataset = read_dataset(request.settings, reporter)
     subset = _subset(given, dataset)
-    ratio = len(subset.indices) / len(dataset.train)
-    settings = training_settings(request.settings, indices_sha256(subset.indices), request.evaluation)
+    if len(subset.positions) < _LEAST:
+        raise CoresetError(
+            f"the coreset must have at least {_LEAST} samples to train on, got {len(subset.positions)}: select with a "
+            "larger ratio"
+        )
+    ratio = len(subset.positions) / len(dataset.train)
+    settings = training_settings(request.settings, indices_sha256(subset.positions), request.evaluation)
     digest = settings_hash(settings)
     folder = RunFolder(path=_place(request, subset, ratio, digest).absolute(), digest=digest)
     if request.options.resume == "auto" and folder.complete:
@@ -71,11 +81,11 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
         request.options.device.computing() as fabric,
         begun([folder], "train-on-subset", [{**settings, "coreset": source}]),
     ):
-        write_array(folder.path / "indices.npy", subset.indices)
+        write_array(folder.path / INDICES_FILE, subset.positions)
         metrics = MetricsFile(folder.path / "metrics.jsonl")
         result, model = train_on(
             dataset,
-            subset.indices,
+            dataset.places_in_train(torch.from_numpy(subset.positions)).numpy(),
             model=request.settings.model,
             settings=request.settings.training,
             fabric=fabric,
@@ -89,20 +99,50 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
         write_json(folder.path / "result.json", asdict(result))
         folder.set_state("complete")
         checkpoint.unlink(missing_ok=True)
+    if result.top1_last is None:
+        reporter.note(
+            "note: nothing was measured, since there is no test data: give some, or hold some out before a selection, "
+            "as in rlsel select dataset.holdout=0.2"
+        )
     return folder.path
 
 
-def _subset(given: tuple[NDArray[np.int64], Coreset | None] | None, dataset: Dataset) -> _Subset:
-    """Checks that what was given belongs to the data set."""
-    size = len(dataset.train)
+def _load(given: Path) -> Coreset | IndexFile:
+    """Reads a run, or any file of positions or paths; a `coreset.json`, or an `indices.npy` beside it, is the run."""
+    of_a_run = given.name in (INDICES_FILE, RECORD_FILE) and (given.parent / RECORD_FILE).is_file()
+    return read_index_file(given) if given.is_file() and not of_a_run else Coreset.load(given)
+
+
+def _subset(given: Coreset | IndexFile | None, dataset: Dataset) -> _Subset:
+    """Checks that what was given belongs to the data set, and that nothing of it is measured on."""
+    source = dataset.source
     if given is None:
-        return _Subset(indices=np.arange(size, dtype=np.int64), coreset=None, title="full")
-    indices, coreset = given
-    if coreset is None:
-        require_within(indices, size)
-        return _Subset(indices=indices, coreset=None, title="indices")
-    coreset.check(size=size, fingerprint=dataset.fingerprint)
-    return _Subset(indices=indices, coreset=coreset, title=coreset.provenance.selector.name)
+        return _Subset(positions=dataset.train.in_source().numpy(), coreset=None, title="full")
+    if isinstance(given, Coreset):
+        given.check(size=len(source), fingerprint=dataset.fingerprint)
+        _require_unseen(given.candidates, dataset, "was selected from")
+        subset = _Subset(positions=given.indices, coreset=given, title=given.provenance.selector.name)
+    else:
+        subset = _Subset(positions=given.positions(len(source), source.paths), coreset=None, title="indices")
+        _require_unseen(subset.positions, dataset, "keeps")
+    outside = np.flatnonzero(dataset.places_in_train(torch.from_numpy(subset.positions)).numpy() < 0)
+    if len(outside):
+        raise CoresetError(
+            f"the coreset keeps sample {subset.positions[outside[0]]}, which is none of the {len(dataset.train)} "
+            f"candidates of the {len(source)} samples: give the settings of dataset. that it was selected with"
+        )
+    return subset
+
+
+def _require_unseen(positions: NDArray[np.int64], dataset: Dataset, verb: str) -> None:
+    """Refuses a test split with samples that the choice has seen."""
+    shared = np.intersect1d(positions, dataset.held_out.numpy())
+    if len(shared):
+        raise CoresetError(
+            f"the coreset {verb} {len(shared)} of the {len(dataset.held_out)} samples that are held out to measure on, "
+            f"for example {shared[0]}: hold them out before, as in rlsel select dataset.holdout=0.2, or leave "
+            "dataset.holdout= out"
+        )
 
 
 def _place(request: TrainOnSubsetRequest, subset: _Subset, ratio: float, digest: str) -> Path:

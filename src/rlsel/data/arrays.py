@@ -6,40 +6,49 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlsel.data.classes import NamedLabels, divide, number_classes, require_two_samples
+from rlsel.checks import one_of
 from rlsel.data.dataset import Dataset, MemoryImages, Split
+from rlsel.data.labels import check_labels
 from rlsel.data.locations import check_location, existing_file, one_line
+from rlsel.data.scale import describe_range, on_one_scale, pixel_range
 from rlsel.data.statistics import channel_statistics
 from rlsel.errors import DataError
 
 _READING_ERRORS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
+Channels = Literal["first", "last"]
+"""Whether images are (N, C, H, W) or (N, H, W, C)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """An `.npz` file with `images` and `labels`, and optionally `test_images` and `test_labels`.
+    """An `.npz` file with `images` and, but for `rlsel apply`, `labels`; optionally `test_images` and `test_labels`.
 
-    Images are (N, H, W) or (N, H, W, C), uint8, or float in any range. Labels are (N,) integers from 0; numbers that
-    no sample has are closed up, and the class names keep the originals. Without a test split, a stratified fifth
-    becomes it; the training split keeps the order of the file.
+    Images are (N, H, W), (N, H, W, C) or (N, C, H, W), uint8, or float in any range. Labels are (N,) whole numbers from
+    0 or texts; numbers may have gaps, and keep their values in all results.
 
     Attributes:
         path: The file.
+        channels: Where images have their channels; None where their shape says it: the smallest of H, W and C is C.
     """
 
     name: ClassVar[str] = "arrays"
 
     path: Path | None = None
+    channels: Channels | None = None
 
     def __post_init__(self) -> None:
         check_location("dataset.path", self.path)
+        if self.channels is not None:
+            one_of("dataset.channels", self.channels, ("first", "last"))
 
     def load(self) -> Dataset:
         """Reads the data set.
@@ -49,16 +58,49 @@ class Arrays:
         """
         file = existing_file(self.path, "dataset.path", self.name)
         arrays = _read_archive(file)
-        images = check_images(arrays["images"], "images", file)
-        labels, class_names = check_labels(arrays["labels"], len(images), "labels", file)
-        train = Split(images=MemoryImages(images), labels=labels)
-        require_two_samples(self.name, labels, class_names)
-        if "test_images" in arrays:
-            test = _test_split(arrays, file, images, class_names)
+        images = check_images(arrays["images"], f"arrays: images in {file}", self.channels)
+        if "labels" in arrays:
+            labels, class_names = check_labels(arrays["labels"], len(images), f"arrays: labels in {file}")
         else:
-            train, test = (train.subset(positions) for positions in divide(self.name, labels, class_names))
+            labels, class_names = torch.zeros(len(images), dtype=torch.int64), ("all",)
+        train = Split(images=MemoryImages(images), labels=labels)
+        test = self._read_test(arrays, file, images, class_names) if "test_images" in arrays else None
         mean, std = channel_statistics(train.images)
-        return Dataset(name=self.name, train=train, test=test, class_names=class_names, mean=mean, std=std)
+        return Dataset(
+            name=self.name,
+            train=train,
+            test=train.subset(torch.arange(0)) if test is None else test,
+            class_names=class_names,
+            mean=mean,
+            std=std,
+            label_values=class_names if "labels" in arrays else ("",),
+            labelled="labels" in arrays,
+            pixel_range=pixel_range(images),
+        )
+
+    def _read_test(
+        self, arrays: dict[str, NDArray[Any]], file: Path, train: Tensor, class_names: tuple[str, ...]
+    ) -> Split:
+        images = check_images(arrays["test_images"], f"arrays: test_images in {file}", self.channels)
+        if images.shape[1:] != train.shape[1:] or images.dtype != train.dtype:
+            raise DataError(
+                f"arrays: test_images in {file} must be like images, {arrays['images'].shape[1:]} of "
+                f"{arrays['images'].dtype}, got {arrays['test_images'].shape[1:]} of {arrays['test_images'].dtype}"
+            )
+        ranges = pixel_range(train), pixel_range(images)
+        if not on_one_scale(*ranges):
+            raise DataError(
+                f"arrays: test_images in {file} must be on the scale of images, {describe_range(ranges[0])}, got "
+                f"{describe_range(ranges[1])}: bring both to one range"
+            )
+        labels, names = check_labels(arrays["test_labels"], len(images), f"arrays: test_labels in {file}")
+        unknown = [name for name in names if name not in class_names]
+        if unknown:
+            raise DataError(
+                f"arrays: test_labels in {file} must be among labels, got {unknown[0]}: take these samples out"
+            )
+        places = torch.tensor([class_names.index(name) for name in names])
+        return Split(images=MemoryImages(images), labels=places[labels])
 
 
 def _read_archive(file: Path) -> dict[str, NDArray[Any]]:
@@ -77,36 +119,21 @@ def _read_archive(file: Path) -> dict[str, NDArray[Any]]:
         raise DataError(
             f"arrays: {file} cannot be read ({one_line(error)}): write it with np.savez and without objects"
         ) from error
-    missing = [name for name in wanted[:2] if name not in arrays]
-    if ("test_images" in arrays) != ("test_labels" in arrays):
-        missing += [name for name in wanted[2:] if name not in arrays]
+    missing = [name for name in wanted[:1] if name not in arrays]
+    if "test_images" in arrays or "test_labels" in arrays:
+        missing += [name for name in wanted if name not in arrays]
     if missing:
         raise DataError(f"arrays: {file} must hold {missing[0]}, got {', '.join(given) or 'nothing'}")
     return arrays
 
 
-def _test_split(arrays: dict[str, NDArray[Any]], file: Path, train: Tensor, class_names: tuple[str, ...]) -> Split:
-    images = check_images(arrays["test_images"], "test_images", file)
-    if images.shape[1:] != train.shape[1:] or images.dtype != train.dtype:
-        raise DataError(
-            f"arrays: test_images in {file} must be like images, {arrays['images'].shape[1:]} of "
-            f"{arrays['images'].dtype}, got {arrays['test_images'].shape[1:]} of {arrays['test_images'].dtype}"
-        )
-    labels, names = check_labels(arrays["test_labels"], len(images), "test_labels", file)
-    unknown = [name for name in names if name not in class_names]
-    if unknown:
-        raise DataError(f"arrays: test_labels in {file} must be among labels, got {unknown[0]}: take these samples out")
-    places = torch.tensor([class_names.index(name) for name in names])
-    return Split(images=MemoryImages(images), labels=places[labels])
-
-
-def check_images(given: NDArray[Any], name: str, file: Path) -> Tensor:
+def check_images(given: NDArray[Any], where: str, channels: Channels | None) -> Tensor:
     """Checks images and puts their channels in front.
 
     Args:
-        given: (N, H, W) or (N, H, W, C).
-        name: Their name in the file.
-        file: Where they come from.
+        given: (N, H, W), (N, H, W, C) or (N, C, H, W).
+        where: What they are and where they come from, for messages.
+        channels: As `Arrays.channels`.
 
     Returns:
         (N, C, H, W), uint8 or float32, channels last in memory.
@@ -114,15 +141,28 @@ def check_images(given: NDArray[Any], name: str, file: Path) -> Tensor:
     Raises:
         DataError: if they have another shape or type, or hold a number that is not finite.
     """
-    where = f"arrays: {name} in {file}"
     if given.ndim not in (3, 4) or not given.size:
         raise DataError(f"{where} must be (N, H, W) or (N, H, W, C) and not empty, got the shape {given.shape}")
-    if given.ndim == 4 and given.shape[1] in (1, 3) and given.shape[3] > 4:
-        raise DataError(f"{where} must be (N, H, W, C), got the shape {given.shape}: use np.moveaxis(images, 1, 3)")
+    if given.ndim == 3:
+        given = given[..., None]
+    elif (channels or _channels_of(given.shape, where)) == "first":
+        given = np.moveaxis(given, 1, 3)
     if given.dtype != np.uint8:
         given = check_floats(given, where)
-    pixels = np.ascontiguousarray(given[..., None] if given.ndim == 3 else given)
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    return torch.from_numpy(np.ascontiguousarray(given)).permute(0, 3, 1, 2)
+
+
+def _channels_of(shape: tuple[int, ...], where: str) -> Channels:
+    """Tells from a shape of four which axis is the channels: the one that is smaller than both others."""
+    _, first, middle, last = shape
+    if last < min(first, middle) or last == 1:
+        return "last"
+    if first < min(middle, last):
+        return "first"
+    raise DataError(
+        f"{where} must show by their shape which axis is the channels, got {shape}: give dataset.channels=last for "
+        "(N, H, W, C) or dataset.channels=first for (N, C, H, W)"
+    )
 
 
 def check_floats(given: NDArray[Any], where: str) -> NDArray[np.float32]:
@@ -139,25 +179,3 @@ def check_floats(given: NDArray[Any], where: str) -> NDArray[np.float32]:
     if not finite.all():
         raise DataError(f"{where} must hold finite numbers, got nan or infinity in sample {int(np.argmin(finite))}")
     return values
-
-
-def check_labels(given: NDArray[Any], count: int, name: str, file: Path) -> NamedLabels:
-    """Checks labels and numbers their classes from 0 without a gap.
-
-    Args:
-        given: What should be (N,) integers of at least 0.
-        count: N.
-        name: Their name, for messages.
-        file: Where they come from.
-
-    Raises:
-        DataError: if they are anything else.
-    """
-    where = f"{name} in {file}"
-    if given.shape != (count,):
-        raise DataError(f"{where} must be one for each of the {count} samples, got the shape {given.shape}")
-    if given.dtype.kind not in "iu":
-        raise DataError(f"{where} must be integers from 0, got {given.dtype}: convert them with .astype(np.int64)")
-    if given.min() < 0:
-        raise DataError(f"{where} must be integers from 0, got {given.min()}: number the classes from 0")
-    return number_classes(given)

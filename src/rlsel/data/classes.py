@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,19 +21,6 @@ class Division(NamedTuple):
 
     train: Tensor
     test: Tensor
-
-
-class NamedLabels(NamedTuple):
-    """Labels from 0 to C - 1, (N,) int64, and the C names they had."""
-
-    labels: Tensor
-    names: tuple[str, ...]
-
-
-def number_classes(given: NDArray[np.integer]) -> NamedLabels:
-    """Numbers the classes from 0 without a gap, in the order of the (N,) labels given; the names are the originals."""
-    originals, labels = np.unique(given, return_inverse=True)
-    return NamedLabels(torch.from_numpy(labels.astype(np.int64)), tuple(str(label) for label in originals))
 
 
 def require_two_samples(dataset: str, labels: Tensor, class_names: Sequence[str]) -> None:
@@ -68,30 +56,19 @@ def draw_from_classes(labels: Tensor, budgets: NDArray[np.int64], generator: np.
     return torch.from_numpy(np.sort(order[rank_in_class < budgets[classes[order]]]))
 
 
-def stratified_fifth(labels: Tensor, seed: int) -> Division:
-    """Sets a fifth of the samples aside, rounded up and class by class; two of each class always stay.
+def stratified_share(labels: Tensor, share: float, seed: int) -> Division:
+    """Sets a share of the samples aside, rounded up and class by class; two of each class always stay.
 
     Args:
         labels: (N,) int64 in [0, C).
+        share: In [0, 1).
         seed: The data set's own; the same division on every machine.
     """
     sizes = np.bincount(labels.numpy())
-    budgets = class_budgets(-(-len(labels) // 5), sizes)
+    # what a share is off a round number by rounding must not count as a sample more
+    budgets = class_budgets(math.ceil(round(share * len(labels), 6)), sizes)
     budgets = np.minimum(budgets, np.maximum(sizes - 2, 0))
     test = draw_from_classes(labels, budgets, numpy_generator(seed, "data", "stratified fifth"))
     stays = torch.ones(len(labels), dtype=torch.bool)
     stays[test] = False
     return Division(torch.nonzero(stays).flatten(), test)
-
-
-def divide(dataset: str, labels: Tensor, class_names: Sequence[str]) -> Division:
-    """Makes the test split of a data set that has none: `stratified_fifth`, the same for every run.
-
-    Raises:
-        DataError: if a class has too few samples, or all have too few for a test split.
-    """
-    require_two_samples(dataset, labels, class_names)
-    division = stratified_fifth(labels, 0)
-    if not len(division.test):
-        raise DataError(f"{dataset}: {len(labels)} samples are too few to set a test split aside: add samples")
-    return division

@@ -9,14 +9,17 @@ import numpy as np
 import torch
 
 from rlsel.data.augmentation import Augmentation
-from rlsel.data.classes import divide
-from rlsel.data.dataset import Dataset, MemoryImages, Split
+from rlsel.data.classes import stratified_share
+from rlsel.data.dataset import Dataset, MemoryImages, Source, Split
 from rlsel.data.statistics import channel_statistics
 
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """1797 digits, of which a stratified fifth is the test split: 1437 for training, 360 for testing."""
+    """1797 digits, of which a stratified fifth is the test split: 1437 for training, 360 for testing.
+
+    Positions are those of `sklearn.datasets.load_digits`, which knows no test split.
+    """
 
     name: ClassVar[str] = "digits"
 
@@ -29,7 +32,7 @@ class Digits:
         labels = torch.from_numpy(given.astype(np.int64))
         class_names = tuple("0123456789")
         whole = Split(images=MemoryImages(torch.from_numpy(pixels).view(-1, 1, 8, 8)), labels=labels)
-        train, test = (whole.subset(positions) for positions in divide(self.name, labels, class_names))
+        train, test = (whole.subset(positions) for positions in stratified_share(labels, 0.2, 0))
         mean, std = channel_statistics(train.images)
         return Dataset(
             name=self.name,
@@ -39,4 +42,6 @@ class Digits:
             mean=mean,
             std=std,
             augmentation=Augmentation(crop_padding=1),
+            given=Source(labels=labels, images_digest=whole.images.digest()),
+            test_from_train=True,
         )

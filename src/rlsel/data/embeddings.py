@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rlsel.data.arrays import check_floats, check_labels
-from rlsel.data.classes import NamedLabels, divide, require_two_samples
+from rlsel.data.arrays import check_floats
 from rlsel.data.dataset import Dataset, MemoryImages, Split
+from rlsel.data.labels import NamedLabels, check_labels
 from rlsel.data.locations import check_location, existing_file, one_line
 from rlsel.data.statistics import channel_statistics
 from rlsel.errors import DataError
@@ -23,12 +23,11 @@ from rlsel.errors import DataError
 class Embeddings:
     """An `.npy` file of (N, D) features, each kept as an image of one pixel with D channels.
 
-    With labels, a stratified fifth is the test split and the training split keeps the order of the file. Without,
-    there is a single class, the training split is the whole file and the test split is empty.
+    There is no test split. Without labels, there is a single class.
 
     Attributes:
         path: The features.
-        labels: An `.npy` file of (N,) integers from 0; None for none.
+        labels: An `.npy` file of (N,) whole numbers or texts; None for none.
     """
 
     name: ClassVar[str] = "embeddings"
@@ -53,19 +52,24 @@ class Embeddings:
         features = torch.from_numpy(check_floats(given, f"embeddings: features in {file}"))
         labels, class_names = self._read_labels(len(features))
         whole = Split(images=MemoryImages(features[:, :, None, None]), labels=labels)
-        if self.labels is None:
-            require_two_samples(self.name, labels, class_names)
-            train, test = whole, whole.subset(torch.arange(0))
-        else:
-            train, test = (whole.subset(positions) for positions in divide(self.name, labels, class_names))
-        mean, std = channel_statistics(train.images)
-        return Dataset(name=self.name, train=train, test=test, class_names=class_names, mean=mean, std=std)
+        mean, std = channel_statistics(whole.images)
+        return Dataset(
+            name=self.name,
+            train=whole,
+            test=whole.subset(torch.arange(0)),
+            class_names=class_names,
+            mean=mean,
+            std=std,
+            label_values=class_names if self.labels is not None else ("",),
+            labelled=self.labels is not None,
+            pixel_range=(float(features.min()), float(features.max())),
+        )
 
     def _read_labels(self, count: int) -> NamedLabels:
         if self.labels is None:
             return NamedLabels(torch.zeros(count, dtype=torch.int64), ("all",))
         file = existing_file(self.labels, "dataset.labels", self.name)
-        return check_labels(_read_array(file), count, "embeddings: labels", file)
+        return check_labels(_read_array(file), count, f"embeddings: labels in {file}")
 
 
 def _read_array(file: Path) -> NDArray[Any]:

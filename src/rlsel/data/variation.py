@@ -13,11 +13,14 @@ from torch import Tensor
 
 from rlsel.budget import class_budgets
 from rlsel.checks import int_at_least, number_between, one_of, positive_int, refuse
-from rlsel.data.classes import draw_from_classes, require_two_samples, stratified_fifth
+from rlsel.data.classes import draw_from_classes, stratified_share
 from rlsel.data.corruption import Damage, damage
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.errors import ConfigurationError, DataError
 from rlsel.randomness import numpy_generator, torch_generator
+
+_VALIDATION_SHARE = 0.2
+"""Of the training split, for `measure_on=validation`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +28,15 @@ class Variation:
     """Changes to a data set, drawn from the data set's own seed, so that every run sees the same ones.
 
     Attributes:
+        holdout: Share of the samples that becomes the test split, class by class, of a data set that has none.
         part: `first` or `second` half of each class of the training split, before `train_size`; None for both.
         train_size: Class-stratified number of training samples; None for all.
         test_size: Class-stratified number of test samples; None for all.
         label_noise: Share of the training labels that becomes another class.
         long_tail: Class sizes fall exponentially to 1 / `long_tail` of the largest, after `train_size`; 1 is off.
         corruption: Share of the training images that is damaged.
-        measure_on: `test`, or `validation`: a fifth of the training split takes the place of the test split, for
-            tuning without looking at the test split.
+        measure_on: `test`, or `validation`: a stratified fifth of the training split takes the place of the test
+            split, for tuning without looking at it.
         variation_seed: The data set's own seed.
     """
 
@@ -44,8 +48,10 @@ class Variation:
     measure_on: Literal["test", "validation"] = "test"
     variation_seed: int = 0
     part: Literal["first", "second"] | None = None
+    holdout: float = 0.0
 
     def __post_init__(self) -> None:
+        number_between("dataset.holdout", self.holdout, 0, 1, high_open=True)
         if self.train_size is not None:
             positive_int("dataset.train_size", self.train_size)
         if self.test_size is not None:
@@ -60,7 +66,7 @@ class Variation:
 
 
 def apply_variation(dataset: Dataset, variation: Variation) -> Dataset:
-    """Changes a data set, in this order: validation split, half, sizes, long tail, label noise, corruption.
+    """Changes a data set, in this order: holdout, validation split, half, sizes, long tail, label noise, corruption.
 
     All draws come from streams of `variation_seed`, one for each change, so that one change does not shift another.
     A smaller `train_size` is part of a larger one.
@@ -74,29 +80,36 @@ def apply_variation(dataset: Dataset, variation: Variation) -> Dataset:
 
     Raises:
         ConfigurationError: if a size or a change does not fit the data set.
-        DataError: if a class is left with fewer than two training samples.
+        DataError: if there are too few samples to hold some out.
     """
-    train, test = dataset.train, dataset.test
+    seed = variation.variation_seed
+    train, test, test_from_train = dataset.train, dataset.test, dataset.test_from_train
+    if variation.holdout and not len(test):
+        train, test = _set_aside(dataset.name, train, variation.holdout, seed, "the test split")
+        test_from_train = True
     if variation.measure_on == "validation":
-        train, test = _validation(dataset, variation.variation_seed)
+        train, test = _set_aside(dataset.name, train, _VALIDATION_SHARE, seed, "a validation split")
+        test_from_train = True
     if variation.part is not None:
-        train = _half(train, variation.part, dataset, variation.variation_seed)
-    train = _resize(train, "train_size", variation.train_size, dataset, variation.variation_seed, least=2)
-    test = _resize(test, "test_size", variation.test_size, dataset, variation.variation_seed, least=1)
+        train = _half(train, variation.part, dataset, seed)
+    train = _resize(train, "train_size", variation.train_size, dataset, seed, least=2)
+    test = _resize(test, "test_size", variation.test_size, dataset, seed, least=1)
     train = _thin_out(train, dataset, variation)
     train = _mislabel(train, dataset, variation)
     train = _corrupt(train, dataset, variation)
     if train is dataset.train and test is dataset.test:
         return dataset
-    require_two_samples(dataset.name, train.labels, dataset.class_names)
-    return replace(dataset, train=train, test=test)
+    return replace(dataset, train=train, test=test, given=dataset.source, test_from_train=test_from_train)
 
 
-def _validation(dataset: Dataset, seed: int) -> tuple[Split, Split]:
-    division = stratified_fifth(dataset.train.labels, seed)
+def _set_aside(dataset: str, split: Split, share: float, seed: int, what: str) -> tuple[Split, Split]:
+    """Returns what stays of a split, and a stratified share of it."""
+    division = stratified_share(split.labels, share, seed)
     if not len(division.test):
-        raise DataError(f"{dataset.name}: {len(dataset.train)} training samples are too few for a validation split")
-    return dataset.train.subset(division.train), dataset.train.subset(division.test)
+        raise DataError(
+            f"{dataset}: {len(split)} samples are too few to set {what} aside, as two of each class stay: add some"
+        )
+    return split.subset(division.train), split.subset(division.test)
 
 
 def _half(split: Split, part: Literal["first", "second"], dataset: Dataset, seed: int) -> Split:
@@ -111,6 +124,10 @@ def _resize(split: Split, key: str, size: int | None, dataset: Dataset, seed: in
     """Draws a class-stratified subset with at least `least` samples of each class that has them."""
     if size is None or size == len(split):
         return split
+    if not len(split):
+        raise ConfigurationError(
+            f"dataset.{key} must not be given for {dataset.name}, which has no test split: give dataset.holdout= too"
+        )
     sizes = _class_sizes(split.labels, dataset)
     minimum = np.minimum(sizes, least)
     if not minimum.sum() <= size <= len(split):

@@ -28,7 +28,7 @@ TAIL_LOOKS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SubsetResult:
-    """What a model trained on a subset is worth; accuracies are fractions of the test split.
+    """What a model trained on a subset is worth; accuracies are fractions of the test split, None where it is empty.
 
     Attributes:
         top1_last: Mean over the last looks, 2.5 % of the training apart: what to report.
@@ -46,10 +46,10 @@ class SubsetResult:
         ood: Of the model at the end, by further data set; empty where none was asked for.
     """
 
-    top1_last: float
-    top1_best: float
-    top5_last: float
-    worst_class_last: float
+    top1_last: float | None
+    top1_best: float | None
+    top5_last: float | None
+    worst_class_last: float | None
     num_train: int
     epochs: int
     steps: int
@@ -110,7 +110,7 @@ def train_on(
 
     Args:
         dataset: Its training split is trained on, its test split measured on.
-        indices: (K,) positions in the training split.
+        indices: (K,) places in the training split.
         model: The architecture.
         settings: The recipe.
         fabric: The device and the precision.
@@ -125,7 +125,7 @@ def train_on(
     """
     split = dataset.train.subset(torch.from_numpy(indices))
     total = settings.total_steps(len(split))
-    looks = _TestLooks(dataset, steps=tail_steps(total), fabric=fabric)
+    looks = _TestLooks(dataset, steps=tail_steps(total) if len(dataset.test) else (), fabric=fabric)
     start = time.monotonic()
     trained = Training(
         build_model(model, dataset, "evaluation", seed=seed),
@@ -145,10 +145,10 @@ def train_on(
     last = [looks.seen[step] for step in looks.steps]
     return (
         SubsetResult(
-            top1_last=statistics.fmean(item.top1 for item in last),
-            top1_best=max(item.top1 for item in looks.seen.values()),
-            top5_last=statistics.fmean(item.top5 for item in last),
-            worst_class_last=statistics.fmean(np.nanmin(item.by_class) for item in last),
+            top1_last=_mean([item.top1 for item in last]),
+            top1_best=max((item.top1 for item in looks.seen.values()), default=None),
+            top5_last=_mean([item.top5 for item in last]),
+            worst_class_last=_mean([float(np.nanmin(item.by_class)) for item in last]),
             num_train=len(split),
             epochs=settings.total_epochs(len(split)),
             steps=total,
@@ -156,8 +156,12 @@ def train_on(
             images_per_second=total * min(settings.batch_size, len(split)) / seconds,
             model=model.name,
             seed=seed,
-            indices_sha256=indices_sha256(indices),
+            indices_sha256=indices_sha256(split.in_source().numpy()),
             ood=measure(trained, dataset, further, fabric=fabric),
         ),
         trained,
     )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return statistics.fmean(values) if values else None
