@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlsel.budget import class_budgets, format_ratio, kept_count, parse_ratios
+from rlsel.budget import class_budgets, class_minima, format_ratio, kept_count, parse_ratios, with_minimum
 from rlsel.errors import ConfigurationError
 
 ratios = st.floats(0, 1, exclude_min=True)
@@ -117,3 +117,22 @@ def test_class_budgets_sum_to_the_total_and_stay_near_their_share(data: st.DataO
     # largest remainders: each class is less than one sample from its exact share
     exact = [Fraction(total * int(size), int(sizes.sum())) for size in sizes]
     assert all(abs(int(budget) - share) < 1 for budget, share in zip(budgets, exact, strict=True))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=12))
+def test_budgets_are_raised_to_their_minimum_at_the_cost_of_the_largest(pairs: list[tuple[int, int]]) -> None:
+    budgets, minimum = (np.array(column) for column in zip(*pairs, strict=True))
+    if minimum.sum() > budgets.sum():
+        return
+    raised = with_minimum(budgets, minimum)
+    assert raised.sum() == budgets.sum()
+    assert (raised >= minimum).all()
+    assert (raised[budgets >= minimum] <= budgets[budgets >= minimum]).all()
+
+
+def test_minima_are_lowered_to_what_the_budget_allows() -> None:
+    sizes = np.array([5, 1, 3])
+    assert class_minima(2, sizes, 5).tolist() == [2, 1, 2]
+    assert class_minima(2, sizes, 4).tolist() == [1, 1, 1]
+    assert class_minima(2, sizes, 2).tolist() == [0, 0, 0]
+    assert class_minima(9, sizes, 9).tolist() == [5, 1, 3]

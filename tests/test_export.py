@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rlsel.budget import class_budgets, kept_count
 from rlsel.errors import ConfigurationError
-from rlsel.export import STRATA, ExportSettings, ResolvedExport, choose, resolve, strata, strata_budgets
+from rlsel.export import STRATA, ExportSettings, ResolvedExport, choose, lost_classes, resolve, strata, strata_budgets
 
 TOPK = ResolvedExport(mode="topk")
 
@@ -47,6 +47,7 @@ exact_exports = st.builds(
     temperature=st.sampled_from([0.1, 1.0, 10.0]),
     class_balance=st.sampled_from(["none", "proportional"]),
     trim_hardest=st.sampled_from([0.0, 0.1, 0.5, 0.99]),
+    min_per_class=st.integers(0, 3),
 )
 
 # few distinct numbers, so that ties are common; a long range, so that most strata are empty
@@ -65,10 +66,11 @@ def test_the_size_is_exact_and_positions_ascend(
     assert len(chosen) == kept_count(ratio, size)
     assert chosen == sorted(set(chosen))
     assert set(chosen) <= set(range(size))
-    if export.class_balance == "proportional":
-        sizes = np.bincount(labels, minlength=4).astype(np.int64)
-        budgets = class_budgets(len(chosen), sizes)
-        assert np.bincount(labels[chosen], minlength=4).tolist() == budgets.tolist()
+    sizes, kept = (np.bincount(some, minlength=4) for some in (labels, labels[chosen]))
+    if export.class_balance == "proportional" and export.min_per_class == 0:
+        assert kept.tolist() == class_budgets(len(chosen), sizes).tolist()
+    lowest = max((m for m in range(export.min_per_class + 1) if np.minimum(sizes, m).sum() <= len(chosen)), default=0)
+    assert (kept >= np.minimum(sizes, lowest)).all()
 
 
 @given(
@@ -83,6 +85,108 @@ def test_topk_and_sample_are_nested_over_ratios(
     small, large = sorted(max(ratio, 0.5 / len(values)) for ratio in ratios)
     export = ResolvedExport(mode=mode)
     assert set(choose_of(values, small, export, kind=kind)) <= set(choose_of(values, large, export, kind=kind))
+
+
+LABELLED = st.lists(st.tuples(st.sampled_from([-5.0, 0.0, 0.1, 0.2, 3.0]), st.integers(0, 5)), min_size=2, max_size=60)
+
+
+@given(
+    samples=LABELLED,
+    mode=st.sampled_from(["topk", "sample"]),
+    trim=st.sampled_from([0.0, 0.3]),
+    ratios=st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)),
+)
+def test_sets_with_a_minimum_are_nested_once_the_budget_allows_it(
+    samples: list[tuple[float, int]], mode: str, trim: float, ratios: tuple[float, float]
+) -> None:
+    values, labels = (np.array(column) for column in zip(*samples, strict=True))
+    small, large = sorted(max(ratio, 0.5 / len(values)) for ratio in ratios)
+    export = ResolvedExport(mode=mode, min_per_class=1)
+    if kept_count(small, len(values)) < len(set(labels.tolist())):
+        return
+    assert set(choose_of(values, small, export, labels=labels)) <= set(choose_of(values, large, export, labels=labels))
+
+
+@given(
+    samples=LABELLED,
+    mode=st.sampled_from(["topk", "sample", "stratified"]),
+    trim=st.sampled_from([0.0, 0.4, 0.9]),
+    ratio=st.floats(0.05, 1),
+    minimum=st.integers(1, 3),
+)
+def test_a_minimum_changes_nothing_where_no_class_is_below_it(
+    samples: list[tuple[float, int]], mode: str, trim: float, ratio: float, minimum: int
+) -> None:
+    values, labels = (np.array(column) for column in zip(*samples, strict=True))
+    ratio = max(ratio, 0.5 / len(values))
+    free, bound = (
+        choose_of(values, ratio, ResolvedExport(mode=mode, trim_hardest=trim, min_per_class=least), labels=labels)
+        for least in (0, minimum)
+    )
+    kept, sizes = np.bincount(labels[free], minlength=6), np.bincount(labels, minlength=6)
+    if (kept >= np.minimum(sizes, minimum)).all():
+        assert bound == free
+
+
+def test_each_class_gets_its_best_and_the_best_of_all_fill_the_budget() -> None:
+    labels = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    values = [9, 8, 7, 6, 1, 2, 4, 3]
+    # one of each: 0, 5, 6; the fourth is the best of the rest
+    assert choose_of(values, 0.5, labels=labels) == [0, 1, 5, 6]
+    # two of each would be six: the budget of four allows one
+    assert choose_of(values, 0.5, ResolvedExport(min_per_class=2), labels=labels) == [0, 1, 5, 6]
+    assert choose_of(values, 0.75, ResolvedExport(min_per_class=2), labels=labels) == [0, 1, 4, 5, 6, 7]
+    assert choose_of(values, 0.25, labels=labels) == [0, 1], "two samples cannot serve three classes"
+
+
+def test_a_class_that_is_trimmed_away_gives_its_best_all_the_same() -> None:
+    labels = np.array([0] * 6 + [1] * 2)
+    # of 0 … 7 the hardest two, all of class 1, are trimmed; the minimum takes the best of the two back
+    assert choose_of(np.arange(8), 0.5, ResolvedExport(trim_hardest=0.25), labels=labels) == [3, 4, 5, 7]
+    assert choose_of(np.arange(8), 0.5, ResolvedExport(trim_hardest=0.25, min_per_class=0), labels=labels) == [
+        2,
+        3,
+        4,
+        5,
+    ]
+
+
+def test_the_threshold_of_a_policy_knows_no_minimum() -> None:
+    labels = np.array([0, 0, 1, 1])
+    assert choose_of([1.0, 2.0, -1.0, -2.0], 0.5, ResolvedExport(mode="threshold"), labels=labels, policy=True) == [
+        0,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("mode", ["topk", "sample", "stratified"])
+@pytest.mark.parametrize(("ratio", "lost"), [(0.3, True), (0.34, False)])
+def test_eight_hundred_classes_of_three(mode: str, ratio: float, lost: bool) -> None:
+    labels = np.repeat(np.arange(800), 3)
+    values = np.random.default_rng(0).normal(size=2400)
+    kept = np.bincount(labels[choose_of(values, ratio, ResolvedExport(mode=mode), labels=labels)], minlength=800)
+    # 720 samples are too few for 800 classes, 816 are enough
+    assert kept.sum() == kept_count(ratio, 2400)
+    assert (kept.min() == 0) == lost
+
+
+def test_small_classes_get_their_one_of_a_proportional_budget() -> None:
+    labels = np.array([0] * 98 + [1] * 2)
+    for mode in ("topk", "sample", "stratified"):
+        chosen = choose_of(np.arange(100), 0.1, ResolvedExport(mode=mode, class_balance="proportional"), labels=labels)
+        assert np.bincount(labels[chosen]).tolist() == [9, 1]
+
+
+def test_lost_classes_are_named() -> None:
+    names = [f"c{number}" for number in range(9)]
+    sizes = np.array([100] * 8 + [0])
+    assert lost_classes(np.array([30, 4, 3, 50, 9, 9, 9, 9, 0]), sizes, names, 0.3) is None
+    assert lost_classes(np.array([0, 2, 3, 50, 9, 9, 9, 9, 0]), sizes, names, 0.3) == (
+        "the choice keeps none of 1 of 8 classes (c0) and less than 0.03 of 1 of 8 classes (c1)"
+    )
+    assert lost_classes(np.array([0] * 7 + [50, 0]), sizes, names, 0.3) == (
+        "the choice keeps none of 7 of 8 classes (c0, c1, c2, c3, c4, ...)"
+    )
 
 
 @pytest.mark.parametrize("mode", ["topk", "sample", "stratified", "threshold"])
@@ -137,7 +241,7 @@ def test_a_balanced_class_takes_back_its_own_easiest(mode: str) -> None:
 def test_class_balance_keeps_the_highest_of_each_class() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1], dtype=np.int64)
     values = [9, 8, 7, 6, 1, 2]
-    assert choose_of(values, 0.5, labels=labels) == [0, 1, 2]
+    assert choose_of(values, 0.5, ResolvedExport(min_per_class=0), labels=labels) == [0, 1, 2]
     assert choose_of(values, 0.5, ResolvedExport(class_balance="proportional"), labels=labels) == [0, 1, 5]
 
 

@@ -75,3 +75,37 @@ def class_budgets(total: int, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     order = np.argsort(-(exact - budgets), kind="stable")
     budgets[order[: total - budgets.sum()]] += 1
     return budgets
+
+
+def with_minimum(budgets: NDArray[np.int64], minimum: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Raises each budget to its minimum, at the cost of those that exceed theirs most.
+
+    Args:
+        budgets: (C,), which sum to at least `minimum.sum()`.
+        minimum: (C,).
+
+    Returns:
+        (C,) at least `minimum`, with the same sum as `budgets`.
+    """
+    raised = np.maximum(budgets, minimum)
+    for _ in range(int(raised.sum() - budgets.sum())):
+        raised[np.argmax(raised - minimum)] -= 1
+    return raised
+
+
+def class_minima(minimum: int, sizes: NDArray[np.int64], total: int) -> NDArray[np.int64]:
+    """Returns how many of each class are kept at the least.
+
+    Args:
+        minimum: Wanted of each class; lowered to what the budget allows for all classes, at last to 0.
+        sizes: (C,) samples in each class; a class with fewer gives all it has.
+        total: The budget of all classes.
+
+    Returns:
+        (C,); sums to at most `total`.
+    """
+    for lowered in range(minimum, 0, -1):
+        minima = np.minimum(sizes, lowered)
+        if minima.sum() <= total:
+            return minima
+    return np.zeros_like(sizes)

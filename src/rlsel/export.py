@@ -8,15 +8,15 @@ can be cut to another ratio without torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlsel.budget import class_budgets, kept_count
-from rlsel.checks import number_between, one_of, refuse
+from rlsel.budget import class_budgets, class_minima, kept_count, with_minimum
+from rlsel.checks import int_at_least, number_between, one_of, refuse
 from rlsel.errors import ConfigurationError
 from rlsel.randomness import numpy_generator
 
@@ -25,6 +25,12 @@ ClassBalance = Literal["none", "proportional"]
 
 STRATA = 50
 """Parts of equal width that CCS cuts the range of the score into (Zheng et al. 2023)."""
+
+_NEARLY_NOTHING = 0.1
+"""Of the ratio: a class of which a smaller share is kept is nearly lost."""
+
+_NAMED = 5
+"""Lost classes that a message names."""
 
 Setting = TypeVar("Setting")
 
@@ -43,12 +49,15 @@ class ExportSettings:
         temperature: Of `sample`; on standardised scores, or on the logits of a policy.
         class_balance: `proportional` gives each class its share of the budget; `none` does not look at classes.
         trim_hardest: Share of the samples that is left out first, the hardest ones; fewer where the ratio needs them.
+        min_per_class: Samples of each class that are kept at the least, as far as the budget and the class allow it,
+            in every mode but `threshold`; 1 where the selector does not say otherwise.
     """
 
     mode: Mode | None = None
     temperature: float | None = None
     class_balance: ClassBalance | None = None
     trim_hardest: float | None = None
+    min_per_class: int | None = None
 
     def __post_init__(self) -> None:
         if self.mode is not None:
@@ -59,6 +68,8 @@ class ExportSettings:
             one_of("export.class_balance", self.class_balance, _BALANCES)
         if self.trim_hardest is not None:
             number_between("export.trim_hardest", self.trim_hardest, 0, 1, high_open=True)
+        if self.min_per_class is not None:
+            int_at_least("export.min_per_class", self.min_per_class, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +80,14 @@ class ResolvedExport:
     temperature: float = 1.0
     class_balance: ClassBalance = "none"
     trim_hardest: float = 0.0
+    min_per_class: int = 1
 
     def __post_init__(self) -> None:
         one_of("export.mode", self.mode, _MODES)
         number_between("export.temperature", self.temperature, 0, low_open=True)
         one_of("export.class_balance", self.class_balance, _BALANCES)
         number_between("export.trim_hardest", self.trim_hardest, 0, 1, high_open=True)
+        int_at_least("export.min_per_class", self.min_per_class, 0)
         if self.mode == "threshold" and self.class_balance != "none":
             raise refuse(
                 "export.class_balance",
@@ -85,7 +98,7 @@ class ResolvedExport:
 
 
 def resolve(user: ExportSettings, default: ExportSettings) -> ResolvedExport:
-    """Takes what the user set, else the selector's default, else top-k without balance and trimming.
+    """Takes what the user set, else the selector's default, else top-k with one of each class, no balance, no trimming.
 
     Raises:
         ConfigurationError: if the result contradicts itself.
@@ -99,6 +112,7 @@ def resolve(user: ExportSettings, default: ExportSettings) -> ResolvedExport:
         temperature=_first(user.temperature, default.temperature, fallback.temperature),
         class_balance=_first(user.class_balance, unasked_balance, fallback.class_balance),
         trim_hardest=_first(user.trim_hardest, default.trim_hardest, fallback.trim_hardest),
+        min_per_class=_first(user.min_per_class, default.min_per_class, fallback.min_per_class),
     )
 
 
@@ -134,6 +148,11 @@ def choose(
 ) -> NDArray[np.int64]:
     """Chooses the samples that a ratio keeps.
 
+    The minimum of each class (`min_per_class`) is lowered for all classes alike where the budget does not allow it. In
+    `topk` and `sample`, each class first gets its best by the mode's own preference, then the best of all the rest fill
+    the budget; in `stratified`, a class below its minimum is given members of the pool in exchange for others. Nothing
+    changes where no class falls below the minimum.
+
     Args:
         values: (N,) finite scores, high = keep.
         kind: `score` is standardised before sampling, `logit` is taken as it is.
@@ -159,8 +178,15 @@ def choose(
     trimming = _Trimming.of(values if hardness is None else hardness, share=settings.trim_hardest, seed=seed)
     if settings.mode == "threshold":
         return _above_threshold(values, trimming)
-    pick = _picker(values, kind=kind, settings=settings, seed=seed)
-    chosen = [pick(trimming.remaining(members, count), count) for members, count in _groups(labels, budget, settings)]
+    sizes = np.bincount(labels).astype(np.int64)
+    minima = class_minima(settings.min_per_class, sizes, budget)
+    picker = _Picker.of(values, kind=kind, settings=settings, seed=seed)
+    if settings.class_balance == "none":
+        return np.sort(picker.pick_with_minima(trimming.remaining(np.arange(size), budget), budget, labels, minima))
+    chosen = []
+    by_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
+    for members, count in zip(by_class, with_minimum(class_budgets(budget, sizes), minima).tolist(), strict=True):
+        chosen.append(picker.pick(trimming.remaining(members, count), count))
     return np.sort(np.concatenate(chosen))
 
 
@@ -195,23 +221,83 @@ class _Trimming:
         return members[np.argsort(-self.rank[members])[:least]]
 
 
-Pick = Callable[[NDArray[np.int64], int], NDArray[np.int64]]
-"""Takes so many of the positions in a pool that has at least as many."""
+@dataclass(frozen=True, kw_only=True)
+class _Picker:
+    """Takes the best of a pool, by the mode of the export.
+
+    Attributes:
+        preference: (N,) high = take first; the score itself for `stratified`.
+        ties: (N,) ranks that decide among equals, and within the strata.
+        stratified: Whether to draw evenly over strata of the score.
+    """
+
+    preference: NDArray[np.floating]
+    ties: NDArray[np.int64]
+    stratified: bool
+
+    @classmethod
+    def of(
+        cls,
+        values: NDArray[np.float32],
+        *,
+        kind: Literal["score", "logit"],
+        settings: ResolvedExport,
+        seed: int,
+    ) -> _Picker:
+        size = len(values)
+        if settings.mode == "stratified":
+            return cls(preference=values, ties=_shuffled(size, seed, "strata"), stratified=True)
+        preference = values.astype(np.float64)
+        if settings.mode == "sample":
+            preference = _tilt(preference, kind=kind, temperature=settings.temperature)
+            preference += numpy_generator(seed, "export", "gumbel").gumbel(size=size)
+        return cls(preference=preference, ties=_shuffled(size, seed, "ties"), stratified=False)
+
+    def pick(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        """Takes so many of the positions in a pool that has at least as many."""
+        if self.stratified:
+            return _pick_from_strata(pool, self.preference, self.ties, count=count)
+        return pool[_from_the_highest(self.preference[pool], self.ties[pool])[:count]]
+
+    def pick_with_minima(
+        self, pool: NDArray[np.int64], count: int, labels: NDArray[np.int64], minima: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Takes so many, at least (C,) `minima` of each class; of a class that the pool lacks, from outside it."""
+        if not minima.any():
+            return self.pick(pool, count)
+        outside = np.ones(len(labels), dtype=bool)
+        outside[pool] = False
+        if self.stratified:
+            return self._exchange(self.pick(pool, count), outside, labels, minima)
+        order = np.lexsort((self.ties, -self.preference, outside, labels))
+        first = order[_rank_in_class(labels[order]) < minima[labels[order]]]
+        rest = pool[~np.isin(pool, first)]
+        return np.concatenate([first, self.pick(rest, count - len(first))])
+
+    def _exchange(
+        self,
+        chosen: NDArray[np.int64],
+        outside: NDArray[np.bool_],
+        labels: NDArray[np.int64],
+        minima: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Gives the classes below their minimum members in the order of `ties`, for as many of the others."""
+        missing = np.maximum(minima - np.bincount(labels[chosen], minlength=len(minima)), 0)
+        if not missing.any():
+            return chosen
+        left = np.setdiff1d(np.arange(len(labels)), chosen)
+        left = left[np.lexsort((self.ties[left], outside[left], labels[left]))]
+        added = left[_rank_in_class(labels[left]) < missing[labels[left]]]
+        taken = chosen[np.lexsort((self.ties[chosen], labels[chosen]))]
+        spare = taken[_rank_in_class(labels[taken]) >= minima[labels[taken]]]
+        removed = spare[np.argsort(-self.ties[spare])[: len(added)]]
+        return np.concatenate([np.setdiff1d(chosen, removed), added])
 
 
-def _picker(
-    values: NDArray[np.float32], *, kind: Literal["score", "logit"], settings: ResolvedExport, seed: int
-) -> Pick:
-    size = len(values)
-    if settings.mode == "stratified":
-        keys = _shuffled(size, seed, "strata")
-        return lambda pool, count: _pick_from_strata(pool, values, keys, count=count)
-    preference = values.astype(np.float64)
-    ties = _shuffled(size, seed, "ties")
-    if settings.mode == "sample":
-        preference = _tilt(preference, kind=kind, temperature=settings.temperature)
-        preference += numpy_generator(seed, "export", "gumbel").gumbel(size=size)
-    return lambda pool, count: pool[_from_the_highest(preference[pool], ties[pool])[:count]]
+def _rank_in_class(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the rank of each of (n,) samples among those of its class; equal labels stand side by side."""
+    starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
+    return np.arange(len(labels)) - np.repeat(starts, np.diff(np.r_[starts, len(labels)]))
 
 
 def _tilt(values: NDArray[np.float64], *, kind: Literal["score", "logit"], temperature: float) -> NDArray[np.float64]:
@@ -224,21 +310,8 @@ def _tilt(values: NDArray[np.float64], *, kind: Literal["score", "logit"], tempe
     return standardised
 
 
-def _groups(
-    labels: NDArray[np.int64], budget: int, settings: ResolvedExport
-) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Yields the positions that share a budget, and the budget: all of them, or each class."""
-    if settings.class_balance == "none":
-        yield np.arange(len(labels)), budget
-        return
-    sizes = np.bincount(labels).astype(np.int64)
-    by_class = np.split(np.argsort(labels, kind="stable"), np.cumsum(sizes)[:-1])
-    for members, count in zip(by_class, class_budgets(budget, sizes), strict=True):
-        yield members, int(count)
-
-
 def _pick_from_strata(
-    pool: NDArray[np.int64], values: NDArray[np.float32], keys: NDArray[np.int64], *, count: int
+    pool: NDArray[np.int64], values: NDArray[np.floating], keys: NDArray[np.int64], *, count: int
 ) -> NDArray[np.int64]:
     """Draws evenly over equal-width strata of the pool's own range (CCS, Zheng et al. 2023, Algorithm 1)."""
     stratum = strata(values[pool])
@@ -248,7 +321,7 @@ def _pick_from_strata(
     return pool[order[position < np.repeat(strata_budgets(count, sizes), sizes)]]
 
 
-def strata(values: NDArray[np.float32]) -> NDArray[np.int64]:
+def strata(values: NDArray[np.floating]) -> NDArray[np.int64]:
     """Cuts the range of (n,) scores into `STRATA` parts of equal width; returns the (n,) part of each score."""
     if len(values) == 0:
         return np.zeros(0, dtype=np.int64)
@@ -299,3 +372,27 @@ def _shuffled(size: int, seed: int, purpose: str) -> NDArray[np.int64]:
 def _from_the_highest(values: NDArray[np.floating], ties: NDArray[np.int64]) -> NDArray[np.int64]:
     """Returns the positions from the highest value to the lowest, equal values in the order of `ties`."""
     return np.lexsort((ties, -values))
+
+
+def lost_classes(kept: NDArray[np.int64], sizes: NDArray[np.int64], names: Sequence[str], ratio: float) -> str | None:
+    """Says which classes a choice keeps nothing of, or nearly nothing.
+
+    Args:
+        kept: (C,) samples kept of each class.
+        sizes: (C,) samples in each class.
+        names: C names.
+        ratio: What was asked for; less than a tenth of it counts as nearly nothing.
+
+    Returns:
+        A line for the user; None where there are no such classes.
+    """
+    present = sizes > 0
+    lost = present & (kept == 0)
+    nearly = present & ~lost & (kept < _NEARLY_NOTHING * ratio * sizes)
+    parts = []
+    for classes, what in ((lost, "none"), (nearly, f"less than {_NEARLY_NOTHING * ratio:.2g}")):
+        if classes.any():
+            some = [names[number] for number in np.flatnonzero(classes)[:_NAMED]]
+            more = "" if classes.sum() <= _NAMED else ", ..."
+            parts.append(f"{what} of {classes.sum()} of {present.sum()} classes ({', '.join(some)}{more})")
+    return f"the choice keeps {' and '.join(parts)}" if parts else None

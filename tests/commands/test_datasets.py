@@ -37,7 +37,7 @@ def test_a_missing_data_set_is_refused(settings: RunSettings, tmp_path: Path, re
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "holdout", "line"),
+    ("shape", "labels", "holdout", "line"),
     [
         (
             np.zeros((3000, 64, 64, 3)),
@@ -52,13 +52,13 @@ def test_a_run_begins_with_what_was_read(
     tmp_path: Path,
     settings: RunSettings,
     reporter: Any,
-    images: np.ndarray,
+    shape: tuple[int, ...],
     labels: np.ndarray,
     holdout: float,
     line: str,
 ) -> None:
     path = tmp_path / "own.npz"
-    np.savez(path, images=np.random.default_rng(0).integers(0, 255, images.shape, np.uint8), labels=labels)
+    np.savez(path, images=np.random.default_rng(0).integers(0, 255, shape, np.uint8), labels=labels)
     read_dataset(replace(settings, dataset=Arrays(path=path), variation=Variation(holdout=holdout)), reporter)
     assert reporter.notes == [f"arrays: {line}"]
 
@@ -69,9 +69,7 @@ def test_labels_are_needed_to_train_on_images_and_not_to_judge_them(
     pixels = np.random.default_rng(0).integers(0, 255, (20, 8, 8), np.uint8)
     np.savez(tmp_path / "bare.npz", images=pixels)
     bare = replace(settings, dataset=Arrays(path=tmp_path / "bare.npz"))
-    with pytest.raises(
-        DataError, match="arrays: the samples must have labels to be trained on, got none: `rlsel apply`"
-    ):
+    with pytest.raises(DataError, match="the samples must have labels to be trained on, got none: `rlsel apply`"):
         read_dataset(bare, reporter)
     assert len(read_dataset(bare, reporter, needs_labels=False).train) == 20
     np.save(tmp_path / "rows.npy", pixels.reshape(20, 64).astype(np.float32))
@@ -86,9 +84,7 @@ def test_a_class_of_one_sample_can_be_judged_and_not_learned(
     pixels = np.random.default_rng(0).integers(0, 255, (5, 8, 8), np.uint8)
     np.savez(tmp_path / "rare.npz", images=pixels, labels=[0, 0, 1, 0, 0])
     rare = replace(settings, dataset=Arrays(path=tmp_path / "rare.npz"))
-    with pytest.raises(
-        DataError, match="arrays: each class must have at least two training samples, got 1 of class '1'"
-    ):
+    with pytest.raises(DataError, match="each class must have at least two training samples, got 1 of class '1'"):
         read_dataset(rare, reporter)
     assert read_dataset(rare, reporter, needs_labels=False).class_counts() == [4, 1]
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlsel.budget import class_budgets
+from rlsel.budget import class_budgets, with_minimum
 from rlsel.checks import int_at_least, number_between, one_of, positive_int, refuse
 from rlsel.data.classes import draw_from_classes, stratified_share
 from rlsel.data.corruption import Damage, damage
@@ -133,16 +133,8 @@ def _resize(split: Split, key: str, size: int | None, dataset: Dataset, seed: in
     if not minimum.sum() <= size <= len(split):
         allowed = f"an integer in [{minimum.sum()}, {len(split)}] for {dataset.name}"
         raise refuse(f"dataset.{key}", allowed, size, f"{least} of each class are the least, all samples the most")
-    budgets = _with_minimum(class_budgets(size, sizes), minimum)
+    budgets = with_minimum(class_budgets(size, sizes), minimum)
     return split.subset(draw_from_classes(split.labels, budgets, numpy_generator(seed, "variation", key)))
-
-
-def _with_minimum(budgets: NDArray[np.int64], minimum: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Raises each budget to its minimum, at the cost of those that exceed theirs most."""
-    raised = np.maximum(budgets, minimum)
-    for _ in range(int(raised.sum() - budgets.sum())):
-        raised[np.argmax(raised - minimum)] -= 1
-    return raised
 
 
 def _class_sizes(labels: Tensor, dataset: Dataset) -> NDArray[np.int64]:

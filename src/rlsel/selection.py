@@ -1,0 +1,161 @@
+"""From data to coresets in memory: one target training is observed, every method scores, every ratio is cut.
+
+Nothing here writes a file or knows the command line; `rlsel.select` and `rlsel select` both come through here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rlsel.export import ResolvedExport
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
+from rlsel.selectors.target import SharedTraining
+from rlsel.training.loop import Checkpointing
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Wanted:
+    """One coreset to make.
+
+    Attributes:
+        selector: The method, made for the ratio.
+        ratio: The keep ratio.
+        export: How its scores become a set.
+    """
+
+    selector: Selector
+    ratio: float
+    export: ResolvedExport
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Made:
+    """What a selection came to.
+
+    Attributes:
+        wanted: What was asked for.
+        scores: Of all candidates.
+        observed: What the method saw of the target training.
+        seconds: What it took, the part of the shared training that this method needed included.
+    """
+
+    wanted: Wanted
+    scores: Scores
+    observed: Observed
+    seconds: float
+
+
+OnEpoch = Callable[[Wanted, Mapping[str, float]], None]
+"""Told what an epoch of the target training measured for a selection."""
+
+OnFailure = Callable[[Sequence[Wanted], Exception], None]
+"""Told the selections that cannot be made, and why; the others are made all the same."""
+
+
+def select_from(
+    task: SelectionTask,
+    wanted: Sequence[Wanted],
+    *,
+    setup_seconds: float = 0.0,
+    on_epoch: OnEpoch | None = None,
+    on_failure: OnFailure | None = None,
+    checkpointing: Checkpointing | None = None,
+) -> Iterator[Made]:
+    """Makes selections from one target training that their methods share.
+
+    Args:
+        task: What is selected from.
+        wanted: What to make.
+        setup_seconds: Spent before, for all of them.
+        on_epoch: Told the measurements of each epoch.
+        on_failure: Told of what fails; None raises.
+        checkpointing: Where an interrupted training is taken up again.
+
+    Yields:
+        Each selection as it is made, those of one method one after the other.
+
+    Raises:
+        RlselError: for a user's mistake.
+    """
+    began = time.monotonic()
+    needs: dict[Selector, Needs] = {}
+    for selector, own in _by_selector(wanted).items():
+        with reported(own, on_failure):
+            needs[selector] = selector.needs(task)
+    wanted = [one for one in wanted if one.selector in needs]
+    if not wanted:
+        return
+    selectors = list(needs)
+
+    def write(shared: Mapping[str, float], own: Sequence[Mapping[str, float]]) -> None:
+        for one in wanted:
+            if on_epoch is not None:
+                on_epoch(one, {**shared, **own[selectors.index(one.selector)]})
+
+    training = SharedTraining(task=task, needs=list(needs.values()), on_epoch=write, checkpointing=checkpointing)
+    setup_seconds += time.monotonic() - began
+    try:
+        observed = dict(zip(needs, training.run(), strict=True))
+    except Exception as error:
+        if on_failure is None:
+            raise
+        if checkpointing is not None:
+            checkpointing.path.unlink(missing_ok=True)
+        parts = _apart(wanted, needs)
+        if len(parts) == 1:
+            on_failure(wanted, error)
+            return
+        for part in parts:
+            yield from select_from(task, part, on_epoch=on_epoch, on_failure=on_failure)
+        return
+    yield from _score(task, wanted, observed, setup_seconds=setup_seconds, on_failure=on_failure)
+
+
+def _score(
+    task: SelectionTask,
+    wanted: Sequence[Wanted],
+    observed: Mapping[Selector, Observed],
+    *,
+    setup_seconds: float,
+    on_failure: OnFailure | None,
+) -> Iterator[Made]:
+    """Scores once for each selector."""
+    for selector, own in _by_selector(wanted).items():
+        start = time.monotonic()
+        scores = None
+        with reported(own, on_failure):
+            scores = scored(selector, task, observed[selector])
+        if scores is None:
+            continue
+        seconds = setup_seconds + observed[selector].seconds + time.monotonic() - start + scores.shared_seconds
+        for one in own:
+            yield Made(wanted=one, scores=scores, observed=observed[selector], seconds=seconds)
+
+
+def _by_selector(wanted: Sequence[Wanted]) -> dict[Selector, list[Wanted]]:
+    own: dict[Selector, list[Wanted]] = {}
+    for one in wanted:
+        own.setdefault(one.selector, []).append(one)
+    return own
+
+
+def _apart(wanted: Sequence[Wanted], needs: Mapping[Selector, Needs]) -> list[list[Wanted]]:
+    """Returns what each method that watches the training wants, as it can break it, and what all others want."""
+    own = _by_selector(wanted)
+    watching = [part for selector, part in own.items() if needs[selector].watch is not None]
+    others = [one for one in wanted if needs[one.selector].watch is None]
+    return [*watching, *([others] if others else [])]
+
+
+@contextmanager
+def reported(wanted: Sequence[Wanted], on_failure: OnFailure | None) -> Iterator[None]:
+    """Hands what the block raises to `on_failure`; raises it without one."""
+    try:
+        yield
+    except Exception as error:
+        if on_failure is None:
+            raise
+        on_failure(wanted, error)
