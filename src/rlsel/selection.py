@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
+from rlsel.data.description import tell
 from rlsel.export import ResolvedExport
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
 from rlsel.selectors.target import SharedTraining
@@ -51,8 +53,10 @@ class Made:
 OnEpoch = Callable[[Wanted, Mapping[str, float]], None]
 """Told what an epoch of the target training measured for a selection."""
 
-OnFailure = Callable[[Sequence[Wanted], Exception], None]
-"""Told the selections that cannot be made, and why; the others are made all the same."""
+Item = TypeVar("Item")
+
+OnFailure = Callable[[Sequence[Item], Exception], None]
+"""Told what cannot be made, and why; the others are made all the same."""
 
 
 def select_from(
@@ -61,7 +65,7 @@ def select_from(
     *,
     setup_seconds: float = 0.0,
     on_epoch: OnEpoch | None = None,
-    on_failure: OnFailure | None = None,
+    on_failure: OnFailure[Wanted] | None = None,
     checkpointing: Checkpointing | None = None,
 ) -> Iterator[Made]:
     """Makes selections from one target training that their methods share.
@@ -95,6 +99,7 @@ def select_from(
             if on_epoch is not None:
                 on_epoch(one, {**shared, **own[selectors.index(one.selector)]})
 
+    tell(task.dataset, task.reporter.note)
     training = SharedTraining(task=task, needs=list(needs.values()), on_epoch=write, checkpointing=checkpointing)
     setup_seconds += time.monotonic() - began
     try:
@@ -120,15 +125,17 @@ def _score(
     observed: Mapping[Selector, Observed],
     *,
     setup_seconds: float,
-    on_failure: OnFailure | None,
+    on_failure: OnFailure[Wanted] | None,
 ) -> Iterator[Made]:
     """Scores once for each selector."""
     for selector, own in _by_selector(wanted).items():
         start = time.monotonic()
-        scores = None
-        with reported(own, on_failure):
+        try:
             scores = scored(selector, task, observed[selector])
-        if scores is None:
+        except Exception as error:
+            if on_failure is None:
+                raise
+            on_failure(own, error)
             continue
         seconds = setup_seconds + observed[selector].seconds + time.monotonic() - start + scores.shared_seconds
         for one in own:
@@ -151,11 +158,11 @@ def _apart(wanted: Sequence[Wanted], needs: Mapping[Selector, Needs]) -> list[li
 
 
 @contextmanager
-def reported(wanted: Sequence[Wanted], on_failure: OnFailure | None) -> Iterator[None]:
+def reported(items: Sequence[Item], on_failure: OnFailure[Item] | None) -> Iterator[None]:
     """Hands what the block raises to `on_failure`; raises it without one."""
     try:
         yield
     except Exception as error:
         if on_failure is None:
             raise
-        on_failure(wanted, error)
+        on_failure(items, error)

@@ -35,7 +35,9 @@ def compare(monkeypatch: pytest.MonkeyPatch, select: Any) -> Any:
 def test_without_settings_it_is_what_python_does_by_default(rlsel: Callable[..., Any], compare: Any) -> None:
     assert rlsel("compare").code == 0
     assert compare.request == CompareRequest(
-        settings=RunSettings(dataset=Digits(), model=SmallCNN(), training=TrainingSettings()),
+        settings=RunSettings(
+            dataset=Digits(), variation=Variation(holdout=0.2), model=SmallCNN(), training=TrainingSettings()
+        ),
         selectors=(RLSelector(),),
         ratios=(0.3, 0.5, 0.7),
     )
@@ -54,7 +56,7 @@ def test_each_setting_arrives(rlsel: Callable[..., Any], compare: Any, tmp_path:
     assert compare.request == CompareRequest(
         settings=RunSettings(
             dataset=Digits(),
-            variation=Variation(label_noise=0.1),
+            variation=Variation(label_noise=0.1, holdout=0.2),
             model=ResNet18(width=16),
             training=TrainingSettings(epochs=4),
         ),

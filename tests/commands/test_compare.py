@@ -170,7 +170,7 @@ def test_variants_extend_a_comparison(varied: Path, reporter: Any) -> None:
     more = (*VARIANTS, Row(name="more", selector=EL2N(epoch=2)))
     compare(at(varied, replace(VARIED, variants=more)), reporter)
     assert before.items() <= written(varied).items()
-    assert reporter.notes[0] == "7/8 trainings are there already"
+    assert reporter.notes[1] == "7/8 trainings are there already"
     assert len(keys(varied)) == 8
     compare(at(varied, VARIED), SilentReporter())
     assert len(keys(varied)) == 7
@@ -216,8 +216,8 @@ def test_a_second_call_computes_nothing(done: Path, reporter: Any) -> None:
     compare(at(done), reporter)
     assert written(done) == before
     assert (done / "runs.csv").read_bytes() == table
-    assert reporter.notes[0] == "6/6 trainings are there already"
-    assert reporter.notes[1] == "small_cnn:"
+    assert reporter.notes[1] == "6/6 trainings are there already"
+    assert reporter.notes[2] == "small_cnn:"
 
 
 def test_an_extended_comparison_computes_what_is_missing(done: Path, reporter: Any) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,46 +11,46 @@ from rlsel.commands.datasets import read_dataset, read_features
 from rlsel.commands.requests import RunSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.dataset import Dataset, MemoryImages, Split
+from rlsel.data.description import describe
 from rlsel.data.embeddings import Embeddings
 from rlsel.data.variation import Variation, apply_variation
 from rlsel.errors import ConfigurationError, DataError
 
 
-def test_the_variation_is_applied(settings: RunSettings, reporter: Any) -> None:
-    whole = read_dataset(settings, reporter)
+def test_the_variation_is_applied(settings: RunSettings) -> None:
+    whole = read_dataset(settings)
     assert (len(whole.train), len(whole.test)) == (90, 30)
-    part = read_dataset(replace(settings, variation=Variation(train_size=30, test_size=15)), reporter)
+    part = read_dataset(replace(settings, variation=Variation(train_size=30, test_size=15)))
     assert part.class_counts() == [10, 10, 10]
     assert len(part.test) == 15
-    assert reporter.notes == [
+    assert [describe(dataset) for dataset in (whole, part)] == [
         "arrays: 90 images, 3 classes, 30 more to measure on, 8 px",
         "arrays: 90 images, 30 of them candidates, 3 classes, 15 more to measure on, 8 px",
     ]
 
 
-def test_a_missing_data_set_is_refused(settings: RunSettings, tmp_path: Path, reporter: Any) -> None:
+def test_a_missing_data_set_is_refused(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.npz"):
-        read_dataset(replace(settings, dataset=Arrays(path=tmp_path / "none.npz")), reporter)
+        read_dataset(replace(settings, dataset=Arrays(path=tmp_path / "none.npz")))
     with pytest.raises(ConfigurationError, match=r"dataset\.train_size must be"):
-        read_dataset(replace(settings, variation=Variation(train_size=91)), reporter)
+        read_dataset(replace(settings, variation=Variation(train_size=91)))
 
 
 @pytest.mark.parametrize(
     ("shape", "labels", "holdout", "line"),
     [
         (
-            np.zeros((3000, 64, 64, 3)),
+            (3000, 64, 64, 3),
             np.arange(3000) % 6,
             0.2,
             "3,000 images, 6 classes, 600 held out to measure on, 64 px",
         ),
-        (np.zeros((12, 8, 5)), np.arange(12) % 2, 0.0, "12 images, 2 classes, 8 x 5 px"),
+        ((12, 8, 5), np.arange(12) % 2, 0.0, "12 images, 2 classes, 8 x 5 px"),
     ],
 )
 def test_a_run_begins_with_what_was_read(
     tmp_path: Path,
     settings: RunSettings,
-    reporter: Any,
     shape: tuple[int, ...],
     labels: np.ndarray,
     holdout: float,
@@ -59,34 +58,30 @@ def test_a_run_begins_with_what_was_read(
 ) -> None:
     path = tmp_path / "own.npz"
     np.savez(path, images=np.random.default_rng(0).integers(0, 255, shape, np.uint8), labels=labels)
-    read_dataset(replace(settings, dataset=Arrays(path=path), variation=Variation(holdout=holdout)), reporter)
-    assert reporter.notes == [f"arrays: {line}"]
+    dataset = read_dataset(replace(settings, dataset=Arrays(path=path), variation=Variation(holdout=holdout)))
+    assert describe(dataset) == f"arrays: {line}"
 
 
-def test_labels_are_needed_to_train_on_images_and_not_to_judge_them(
-    tmp_path: Path, settings: RunSettings, reporter: Any
-) -> None:
+def test_labels_are_needed_to_train_on_images_and_not_to_judge_them(tmp_path: Path, settings: RunSettings) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (20, 8, 8), np.uint8)
     np.savez(tmp_path / "bare.npz", images=pixels)
     bare = replace(settings, dataset=Arrays(path=tmp_path / "bare.npz"))
     with pytest.raises(DataError, match="the samples must have labels to be trained on, got none: `rlsel apply`"):
-        read_dataset(bare, reporter)
-    assert len(read_dataset(bare, reporter, needs_labels=False).train) == 20
+        read_dataset(bare)
+    assert len(read_dataset(bare, needs_labels=False).train) == 20
     np.save(tmp_path / "rows.npy", pixels.reshape(20, 64).astype(np.float32))
-    features = read_dataset(replace(settings, dataset=Embeddings(path=tmp_path / "rows.npy")), reporter)
+    features = read_dataset(replace(settings, dataset=Embeddings(path=tmp_path / "rows.npy")))
     assert features.class_names == ("all",)
-    assert reporter.notes[-1] == "embeddings: 20 rows of features, 64 dimensions"
+    assert describe(features) == "embeddings: 20 rows of features, 64 dimensions"
 
 
-def test_a_class_of_one_sample_can_be_judged_and_not_learned(
-    tmp_path: Path, settings: RunSettings, reporter: Any
-) -> None:
+def test_a_class_of_one_sample_can_be_judged_and_not_learned(tmp_path: Path, settings: RunSettings) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (5, 8, 8), np.uint8)
     np.savez(tmp_path / "rare.npz", images=pixels, labels=[0, 0, 1, 0, 0])
     rare = replace(settings, dataset=Arrays(path=tmp_path / "rare.npz"))
     with pytest.raises(DataError, match="each class must have at least two training samples, got 1 of class '1'"):
-        read_dataset(rare, reporter)
-    assert read_dataset(rare, reporter, needs_labels=False).class_counts() == [4, 1]
+        read_dataset(rare)
+    assert read_dataset(rare, needs_labels=False).class_counts() == [4, 1]
 
 
 def rows(size: int) -> Dataset:

@@ -83,7 +83,10 @@ def test_a_run_folder_holds_what_the_contract_says(request_for: Request, tmp_pat
         "name": "arrays",
         "split": "train",
         "size": 90,
+        "candidates": 90,
         "num_classes": 3,
+        "class_names": ["0", "1", "2"],
+        "label_values": ["0", "1", "2"],
         "fingerprint": None,
     }
     assert content["ratio"]["requested"] == content["ratio"]["achieved"] == 0.3

@@ -69,6 +69,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "measure_on": "validation",
         "variation_seed": 7,
         "part": "first",
+        "holdout": 0.7,
     },
     RLSelector: {
         "policy": PPO(),
@@ -97,7 +98,13 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "measure": "knn",
         "neighbours": 7,
     },
-    ExportSettings: {"mode": "stratified", "temperature": 7.0, "class_balance": "proportional", "trim_hardest": 0.07},
+    ExportSettings: {
+        "mode": "stratified",
+        "temperature": 7.0,
+        "class_balance": "proportional",
+        "trim_hardest": 0.07,
+        "min_per_class": 7,
+    },
 }
 """Another value for every field that decides a coreset."""
 
@@ -243,6 +250,7 @@ def test_plain_values_are_json() -> None:
                 "temperature": None,
                 "class_balance": None,
                 "trim_hardest": None,
+                "min_per_class": None,
             },
             "ratio": 0.7,
         },

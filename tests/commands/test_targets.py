@@ -34,7 +34,9 @@ def folder(dataset: Dataset, tmp_path: Path) -> Path:
 
 def test_what_is_saved_is_loaded(folder: Path, dataset: Dataset) -> None:
     takes = load_target_input(folder)
-    assert takes == TargetInput(image_shape=(1, 8, 8), num_classes=3, mean=dataset.mean, std=dataset.std)
+    assert takes == TargetInput(
+        image_shape=(1, 8, 8), num_classes=3, mean=dataset.mean, std=dataset.std, pixel_range=dataset.pixel_range
+    )
     before = torch.get_rng_state()
     passes = [
         clean_pass(model, dataset, dataset.train, fabric=Fabric(accelerator="cpu", devices=1))
@@ -63,10 +65,11 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda content: content | {"format_version": 2},
+        lambda content: content | {"format_version": 1},
         lambda content: content | {"image_shape": [1, 8]},
         lambda content: content | {"mean": ["x"]},
         lambda content: content | {"std": 1},
+        lambda content: content | {"pixel_range": [0]},
         lambda content: [content],
         without("format_version"),
         without("num_classes"),

@@ -20,6 +20,7 @@ from rlsel.commands.settings import selection_settings, settings_hash
 from rlsel.commands.targets import load_target, load_target_input
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
+from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.export import ResolvedExport, resolve
 from rlsel.models.target import TargetModel
@@ -87,7 +88,7 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
     if missing:
         takes = load_target_input(request.run)
         model = load_target(request.run, request.settings.model, takes)
-        dataset = read_dataset(request.settings, reporter, needs_labels=False)
+        dataset = read_dataset(request.settings, needs_labels=False)
         takes.check(dataset)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
@@ -97,6 +98,7 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
         ):
             # the model knows images as they were normalised when it was trained
             features = _features(model, replace(dataset, mean=takes.mean, std=takes.std), fabric)
+            tell(dataset, reporter.note)
             if source.selector.reward.priced:
                 reporter.note(_unmoved(source, features, dataset))
             shared_seconds = time.monotonic() - began

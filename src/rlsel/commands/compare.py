@@ -10,13 +10,13 @@ from typing import Any
 from rlsel.budget import kept_count
 from rlsel.commands.comparison import Comparison
 from rlsel.commands.comparison_jobs import Failure, JobWorker
-from rlsel.commands.datasets import require_labels, tell
 from rlsel.commands.folders import OUTPUTS, RunFolder, check_writable
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.commands.processes import run_tasks
 from rlsel.commands.requests import CompareRequest
 from rlsel.commands.settings import evaluation_settings, plain, run_settings, settings_hash
 from rlsel.data.dataset import Dataset
+from rlsel.data.description import tell
 from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError
 from rlsel.evaluation.comparison import RANDOM, Run, summarise
@@ -53,8 +53,6 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
     check_writable(folder.path)
     with request.options.device.computing():  # refuses an accelerator that is not there
         dataset, further = worker.dataset, worker.further
-    tell(dataset, reporter)
-    require_labels(dataset)
     if not len(dataset.test):
         raise ConfigurationError(
             f"compare must have samples to measure on, got none in {dataset.name}: give test data, or a share to hold "
@@ -64,6 +62,7 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
         kept_count(ratio, len(dataset.train))
     comparison = Comparison(request, folder.path, dataset, reporter)
     folder.begin("compare", settings)
+    tell(dataset, reporter.note)
     try:
         jobs = comparison.begin()
         if request.options.jobs > 1 and len(jobs) > 1:

@@ -126,7 +126,7 @@ class Comparison:
                 if cell not in missing:
                     trainings += self._choose(_read(cell, seed))
         # what others wait for goes first, and random waits for nothing
-        selections.sort(key=lambda job: isinstance(job, SelectJob) and job.cells[0].selector.name == RANDOM)
+        selections.sort(key=lambda job: isinstance(job, SelectJob) and job.cells[0].wanted.selector.name == RANDOM)
         self._selections_left = len(selections)
         if self._done:
             self._reporter.note(f"{self._finished}/{self._total} trainings are there already")
@@ -137,8 +137,8 @@ class Comparison:
         for cell in missing:
             # not left to the processes: one whose run is refused removes the folders that it made, with all in them
             make_folder(cell.folder.path.parent)
-        of_random = tuple(cell for cell in missing if cell.selector.name == RANDOM)
-        others = tuple(cell for cell in missing if cell.selector.name != RANDOM)
+        of_random = tuple(cell for cell in missing if cell.wanted.selector.name == RANDOM)
+        others = tuple(cell for cell in missing if cell.wanted.selector.name != RANDOM)
         return [SelectJob(settings=settings, cells=cells) for cells in (of_random, others) if cells]
 
     def _choose(self, chosen: _Chosen) -> list[TrainJob]:
@@ -280,7 +280,7 @@ def _read(cell: Cell, seed: int) -> _Chosen:
     record = JsonObject(json.loads((cell.folder.path / RECORD_FILE).read_text(encoding="utf-8")))
     return _Chosen(
         selector=cell.name,
-        ratio=cell.ratio,
+        ratio=cell.wanted.ratio,
         seed=seed,
         size=record.integer("num_selected"),
         sha256=record.text("indices_sha256"),

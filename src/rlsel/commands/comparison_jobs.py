@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlsel.commands.coresets import peak_memory
-from rlsel.commands.datasets import load_dataset, read_further_datasets
+from rlsel.commands.datasets import read_dataset, read_further_datasets
 from rlsel.commands.folders import RunFolder, begun
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import RunSettings
@@ -125,7 +125,7 @@ class JobWorker:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set; the first use raises `DataError` if it is missing, damaged or unfit."""
-        return load_dataset(self.settings)
+        return read_dataset(self.settings)
 
     @cached_property
     def further(self) -> tuple[FurtherDataset, ...]:
@@ -206,7 +206,7 @@ class JobWorker:
 
 def cell_title(cell: Cell, seed: int) -> str:
     """Returns what a selection is called in a message."""
-    return f"selection by {cell.name} at ratio {cell.ratio:g} with seed {seed}"
+    return f"selection by {cell.name} at ratio {cell.wanted.ratio:g} with seed {seed}"
 
 
 def kept_share(indices: NDArray[np.int64], marked: Tensor | None) -> float | None:

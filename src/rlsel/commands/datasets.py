@@ -15,71 +15,25 @@ from rlsel.data.variation import apply_variation
 from rlsel.errors import DataError
 from rlsel.evaluation.robustness import FurtherDataset, read_further
 from rlsel.evaluation.settings import EvaluationSettings
-from rlsel.training.reporting import Reporter
 
 
-def load_dataset(settings: RunSettings) -> Dataset:
+def read_dataset(settings: RunSettings, *, needs_labels: bool = True) -> Dataset:
     """Reads the data set and applies the variation.
-
-    Raises:
-        DataError: if it is missing, damaged or unfit.
-    """
-    return apply_variation(settings.dataset.load(), settings.variation)
-
-
-def read_dataset(settings: RunSettings, reporter: Reporter, *, needs_labels: bool = True) -> Dataset:
-    """Reads the data set as `load_dataset` does, and says what it found.
 
     Args:
         settings: Name the data set.
-        reporter: Told in one line what was read, and what the user should know of it.
         needs_labels: Whether something is to be trained on the labels.
 
     Raises:
         DataError: if it is missing, damaged or unfit.
     """
-    dataset = load_dataset(settings)
-    tell(dataset, reporter)
-    if settings.variation.holdout and not dataset.test_from_train:
-        reporter.note(f"note: dataset.holdout has no effect on {dataset.name}, which has a test split")
+    dataset = apply_variation(settings.dataset.load(), settings.variation)
     if needs_labels:
-        require_labels(dataset)
+        _require_labels(dataset)
     return dataset
 
 
-def tell(dataset: Dataset, reporter: Reporter) -> None:
-    """Says what a data set is, and what the user should know of how it was read."""
-    reporter.note(describe(dataset))
-    for note in dataset.notes:
-        reporter.note(f"note: {note}")
-
-
-def describe(dataset: Dataset) -> str:
-    """Says in one line what a data set is: "3,000 images, 6 classes, 600 held out, 64 px"."""
-    channels, height, width = dataset.image_shape
-    features = (height, width) == (1, 1)
-    held_out, candidates = len(dataset.held_out), len(dataset.train)
-    parts = [f"{len(dataset.source):,} {'rows of features' if features else 'images'}"]
-    if candidates + held_out < len(dataset.source):
-        parts.append(f"{candidates:,} of them candidates")
-    if dataset.labelled:
-        parts.append(f"{dataset.num_classes:,} classes")
-    if held_out:
-        parts.append(f"{held_out:,} held out to measure on")
-    elif len(dataset.test):
-        parts.append(f"{len(dataset.test):,} more to measure on")
-    parts.append(
-        f"{channels} dimensions" if features else f"{height} px" if height == width else f"{height} x {width} px"
-    )
-    return f"{dataset.name}: {', '.join(parts)}"
-
-
-def require_labels(dataset: Dataset) -> None:
-    """Refuses a data set that nothing can be trained on.
-
-    Raises:
-        DataError: if there are no labels, or a class has fewer than two samples.
-    """
+def _require_labels(dataset: Dataset) -> None:
     # rows of features can be told apart without labels, by what they are
     if not dataset.labelled and dataset.image_shape[1:] != (1, 1):
         raise DataError(

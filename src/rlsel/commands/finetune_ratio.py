@@ -19,6 +19,7 @@ from rlsel.commands.requests import FinetuneRequest
 from rlsel.commands.settings import selection_settings, settings_hash
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
+from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError
 from rlsel.export import resolve
 from rlsel.models.target import TargetModel
@@ -63,7 +64,9 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
     missing = to_make(cells, again=request.options.resume == "never")
     if missing:
         dataset = read_dataset(request.settings)
-        Coreset.load(request.run).check(size=len(dataset.train), fingerprint=dataset.fingerprint)
+        source = Coreset.load(request.run)
+        source.check(size=len(dataset.source), fingerprint=dataset.fingerprint)
+        source.check_candidates(dataset.train.in_source().numpy())
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
         setup_seconds = time.monotonic() - began
@@ -71,6 +74,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
             request.options.device.computing() as fabric,
             begun([cell.folder for cell in missing], "finetune-ratio", [cell.settings for cell in missing]),
         ):
+            tell(dataset, reporter.note)
             for cell in missing:
                 _finetune(request, cell, stored, dataset, fabric, reporter, began=time.monotonic() - setup_seconds)
     return common_parent(cells, request.options.run_dir)
@@ -132,6 +136,7 @@ def _finetune(
             wall_seconds=time.monotonic() - began,
             parent=request.run.absolute(),
         ),
+        reporter=reporter,
     )
     cell.folder.set_state("complete")
 

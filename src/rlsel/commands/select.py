@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,38 +19,37 @@ from rlsel.commands.requests import SelectRequest
 from rlsel.commands.settings import selection_settings, selects_by_defaults, settings_hash
 from rlsel.commands.targets import save_target
 from rlsel.coreset import Coreset
-from rlsel.export import ResolvedExport, refuse_threshold_of_a_score, resolve
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, depends_on_ratio, for_ratio
+from rlsel.export import refuse_threshold_of_a_score, resolve
+from rlsel.selection import Made, OnFailure, Wanted, reported, select_from
+from rlsel.selectors.base import (
+    Observed,
+    Scores,
+    SelectionTask,
+    Selector,
+    depends_on_ratio,
+    for_ratio,
+    gives_keep_logits,
+)
 from rlsel.selectors.policy_learner import PolicyLearner
-from rlsel.selectors.rl_selector import RLSelector
-from rlsel.selectors.target import SharedTraining
 from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
-    """One coreset to make.
+    """One coreset to make in a folder.
 
     Attributes:
         name: The selector's, or that of a row of a comparison.
-        selector: The method, made for the ratio.
-        ratio: The keep ratio.
-        export: How its scores become a set.
+        wanted: What is to be made.
         settings: All that decides the result.
         folder: Where it goes.
     """
 
     name: str
-    selector: Selector
-    ratio: float
-    export: ResolvedExport
+    wanted: Wanted
     settings: dict[str, Any]
     folder: RunFolder
-
-
-OnFailure = Callable[[Sequence[Cell], Exception], None]
-"""Told the cells that cannot be made, and why."""
 
 
 def select(request: SelectRequest, reporter: Reporter) -> Path:
@@ -67,7 +65,7 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
     cells = plan(request)
     missing = to_make(cells, again=request.options.resume == "never")
     if missing:
-        dataset = read_dataset(request.settings, reporter)
+        dataset = read_dataset(request.settings)
         for ratio in request.ratios:
             kept_count(ratio, len(dataset.train))
         features = read_features(request.features, dataset)
@@ -106,7 +104,7 @@ def plan(request: SelectRequest, *, row: str | None = None) -> list[Cell]:
 def _cell(request: SelectRequest, selector: Selector, ratio: float, *, row: str, several: bool) -> Cell:
     selector = for_ratio(selector, ratio)
     export = resolve(request.export, selector.export)
-    refuse_threshold_of_a_score(export, policy=isinstance(selector, RLSelector))
+    refuse_threshold_of_a_score(export, policy=gives_keep_logits(selector))
     settings = selection_settings(
         request.settings, selector=selector, ratio=ratio, export=request.export, features=request.features
     )
@@ -122,18 +120,12 @@ def _cell(request: SelectRequest, selector: Selector, ratio: float, *, row: str,
         several=several,
         digest=digest,
     )
-    return Cell(
-        name=row,
-        selector=selector,
-        ratio=ratio,
-        export=export,
-        settings=settings,
-        folder=folder,
-    )
+    wanted = Wanted(selector=selector, ratio=ratio, export=export)
+    return Cell(name=row, wanted=wanted, settings=settings, folder=folder)
 
 
 def make(
-    cells: Sequence[Cell], task: SelectionTask, *, began: float, resume: bool, on_failure: OnFailure | None = None
+    cells: Sequence[Cell], task: SelectionTask, *, began: float, resume: bool, on_failure: OnFailure[Cell] | None = None
 ) -> None:
     """Makes coresets from one target training that their selectors share.
 
@@ -147,7 +139,7 @@ def make(
     recorded = {cell: found for cell in cells if resume and (found := recorded_scores(cell)) is not None}
     with begun([cell.folder for cell in cells], "select", [cell.settings for cell in cells]):
         for cell, found in recorded.items():
-            with _reported([cell], on_failure):
+            with reported([cell], on_failure):
                 _cut_again(cell, task, found)
         rest = [cell for cell in cells if cell not in recorded]
         if rest:
@@ -155,39 +147,24 @@ def make(
 
 
 def _make(
-    cells: Sequence[Cell], task: SelectionTask, *, began: float, resume: bool, on_failure: OnFailure | None
+    cells: Sequence[Cell], task: SelectionTask, *, began: float, resume: bool, on_failure: OnFailure[Cell] | None
 ) -> None:
-    needs: dict[Selector, Needs] = {}
-    for selector, own in _by_selector(cells).items():
-        with _reported(own, on_failure):
-            needs[selector] = selector.needs(task)
-    cells = [cell for cell in cells if cell.selector in needs]
-    if not cells:
-        return
     checkpoint = cells[0].folder.path / f".training-{settings_hash({'cells': [c.settings for c in cells]})}.ckpt"
     if not resume:
         checkpoint.unlink(missing_ok=True)
-    training = SharedTraining(
-        task=task,
-        needs=list(needs.values()),
-        on_epoch=_metrics_writer(cells, list(needs)),
+    own = {cell.wanted: cell for cell in cells}
+    metrics = {cell.wanted: MetricsFile(cell.folder.path / "metrics.jsonl") for cell in cells}
+    fail = None if on_failure is None else lambda wanted, error: on_failure([own[one] for one in wanted], error)
+    for made in select_from(
+        task,
+        list(own),
+        setup_seconds=time.monotonic() - began,
+        on_epoch=lambda wanted, row: metrics[wanted].append(row),
+        on_failure=fail,
         checkpointing=Checkpointing(path=checkpoint),
-    )
-    setup_seconds = time.monotonic() - began
-    try:
-        observed = dict(zip(needs, training.run(), strict=True))
-    except Exception as error:
-        if on_failure is None:
-            raise
-        checkpoint.unlink(missing_ok=True)
-        parts = _parts(cells, needs)
-        if len(parts) == 1:
-            on_failure(cells, error)
-            return
-        for part in parts:
-            _make(part, task, began=time.monotonic(), resume=False, on_failure=on_failure)
-        return
-    _finish(cells, task, observed, setup_seconds=setup_seconds, on_failure=on_failure)
+    ):
+        with reported([own[made.wanted]], on_failure):
+            _save(own[made.wanted], task, made)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -198,14 +175,14 @@ def recorded_scores(cell: Cell) -> Coreset | None:
         The coreset with the scores; None where there is none, or where the scores depend on the ratio.
     """
     beside = cell.folder.path.parent
-    if depends_on_ratio(cell.selector) or beside.name != cell.name or not beside.is_dir():
+    if depends_on_ratio(cell.wanted.selector) or beside.name != cell.name or not beside.is_dir():
         return None  # a folder that the user named has no runs of ours beside it
     for sibling in sorted(beside.iterdir()):
         if not scored_alike(sibling, cell.settings):
             continue
         coreset = Coreset.load(sibling)
         # the hardness is stored only where it was used
-        if not cell.export.trim_hardest or coreset.provenance.export.trim_hardest:
+        if not cell.wanted.export.trim_hardest or coreset.provenance.export.trim_hardest:
             return coreset
     return None
 
@@ -221,90 +198,29 @@ def _cut_again(cell: Cell, task: SelectionTask, recorded: Coreset) -> None:
         policy=recorded.provenance.score.policy,
         hardness=None if recorded.hardness is None else torch.from_numpy(recorded.hardness[candidates]),
     )
-    _save(cell, task, scores, seconds=recorded.provenance.wall_seconds, parent=recorded.folder)
+    made = Made(wanted=cell.wanted, scores=scores, observed=Observed(), seconds=recorded.provenance.wall_seconds)
+    _save(cell, task, made, parent=recorded.folder)
 
 
-def _by_selector(cells: Sequence[Cell]) -> dict[Selector, list[Cell]]:
-    own: dict[Selector, list[Cell]] = {}
-    for cell in cells:
-        own.setdefault(cell.selector, []).append(cell)
-    return own
-
-
-def _parts(cells: Sequence[Cell], needs: Mapping[Selector, Needs]) -> list[list[Cell]]:
-    """Returns the cells of each selector that watches the training, as it can break it, and those of all others."""
-    own = _by_selector(cells)
-    watching = [part for selector, part in own.items() if needs[selector].watch is not None]
-    others = [cell for cell in cells if needs[cell.selector].watch is None]
-    return [*watching, *([others] if others else [])]
-
-
-@contextmanager
-def _reported(cells: Sequence[Cell], on_failure: OnFailure | None) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if on_failure is None:
-            raise
-        on_failure(cells, error)
-
-
-def _metrics_writer(
-    cells: Sequence[Cell], selectors: Sequence[Selector]
-) -> Callable[[Mapping[str, float], Sequence[Mapping[str, float]]], None]:
-    """Returns what appends an epoch to the `metrics.jsonl` of every cell, begun anew."""
-    files = [MetricsFile(cell.folder.path / "metrics.jsonl") for cell in cells]
-
-    def write(shared: Mapping[str, float], own: Sequence[Mapping[str, float]]) -> None:
-        for cell, file in zip(cells, files, strict=True):
-            file.append({**shared, **own[selectors.index(cell.selector)]})
-
-    return write
-
-
-def _finish(
-    cells: Sequence[Cell],
-    task: SelectionTask,
-    observed: Mapping[Selector, Observed],
-    *,
-    setup_seconds: float,
-    on_failure: OnFailure | None,
-) -> None:
-    """Scores once for each selector, and exports each cell."""
-    for selector, own in _by_selector(cells).items():
-        start = time.monotonic()
-        with _reported(own, on_failure):
-            scores = selector.score(task, observed[selector])
-            took = time.monotonic() - start + scores.shared_seconds
-            seconds = setup_seconds + observed[selector].seconds + took
-            for cell in own:
-                with _reported([cell], on_failure):
-                    _export(cell, task, observed[selector], scores, seconds=seconds)
-
-
-def _export(cell: Cell, task: SelectionTask, watched: Observed, scores: Scores, *, seconds: float) -> None:
+def _save(cell: Cell, task: SelectionTask, made: Made, *, parent: Path | None = None) -> None:
     start = time.monotonic()
-    if isinstance(watched.observer, PolicyLearner):
-        watched.observer.stored().save(cell.folder.path)
-        if watched.model is not None:
-            save_target(cell.folder.path, watched.model, task.dataset)
-    _save(cell, task, scores, seconds=seconds + time.monotonic() - start, parent=None)
-
-
-def _save(cell: Cell, task: SelectionTask, scores: Scores, *, seconds: float, parent: Path | None) -> None:
-    start = time.monotonic()
+    learner = made.observed.observer
+    if isinstance(learner, PolicyLearner):
+        learner.stored().save(cell.folder.path)
+        if made.observed.model is not None:
+            save_target(cell.folder.path, made.observed.model, task.dataset)
     save_coreset(
         cell.folder.path,
-        scores,
+        made.scores,
         dataset=task.dataset,
         origin=Origin(
-            selector=cell.selector.name,
+            selector=made.wanted.selector.name,
             settings=cell.settings,
             digest=cell.folder.digest,
-            ratio=cell.ratio,
+            ratio=made.wanted.ratio,
             seed=task.seed,
-            export=cell.export,
-            wall_seconds=seconds + time.monotonic() - start,
+            export=made.wanted.export,
+            wall_seconds=made.seconds + time.monotonic() - start,
             parent=parent,
         ),
         reporter=task.reporter,

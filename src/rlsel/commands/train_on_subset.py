@@ -16,6 +16,7 @@ from rlsel.commands.requests import TrainOnSubsetRequest
 from rlsel.commands.settings import are_defaults, settings_hash, training_settings
 from rlsel.coreset import INDICES_FILE, RECORD_FILE, Coreset, indices_sha256
 from rlsel.data.dataset import Dataset
+from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import write_array, write_json
@@ -58,7 +59,7 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
             "trained on"
         )
     given = None if request.coreset is None else _load(request.coreset)
-    dataset = read_dataset(request.settings, reporter)
+    dataset = read_dataset(request.settings)
     subset = _subset(given, dataset)
     if len(subset.positions) < _LEAST:
         raise CoresetError(
@@ -81,6 +82,7 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
         request.options.device.computing() as fabric,
         begun([folder], "train-on-subset", [{**settings, "coreset": source}]),
     ):
+        tell(dataset, reporter.note)
         write_array(folder.path / INDICES_FILE, subset.positions)
         metrics = MetricsFile(folder.path / "metrics.jsonl")
         result, model = train_on(

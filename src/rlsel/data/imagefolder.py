@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rlsel.checks import one_of, positive_int
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.class_folders import Listing, class_folders, list_images
-from rlsel.data.classes import divide, require_two_samples
 from rlsel.data.dataset import Dataset, ImageStore
 from rlsel.data.files import decode_all, read_headers
 from rlsel.data.imagenet import stored_side
@@ -112,12 +112,10 @@ class ImageFolder:
                 "sort the images into <class>/ or train/<class>/"
             )
         train = list_images(root, folder, classes, dataset=self.name)
-        require_two_samples(self.name, train.labels, classes)
         for part in ("test", "val") if train_classes else ():
             if set(class_folders(root / part)) & set(classes):
                 return classes, train, list_images(root, part, classes, dataset=self.name)
-        division = divide(self.name, train.labels, classes)
-        return classes, train.at(division.train), train.at(division.test)
+        return classes, train, train.at(torch.arange(0))
 
     def _in_memory(self, count: int, size: tuple[int, int]) -> bool:
         needed = count * 3 * math.prod(size)

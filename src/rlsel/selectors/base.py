@@ -14,8 +14,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from rlsel.checks import refuse
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.dataset import Dataset
+from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.selectors.evidence import EvidenceCollector
@@ -147,10 +149,10 @@ class Observed:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """One number for each training sample.
+    """One number for each candidate. Arrays, and numbers of any real type, are taken and become float32 tensors.
 
     Attributes:
-        values: (N,) float32, in data set order; high = keep.
+        values: (N,) float32, in the order of the training split; high = keep.
         kind: `score` (any scale: sampling standardises it), or `logit` (sampling takes it as it is: the probability
             of being drawn is proportional to its exponential; 0 is the threshold of a policy).
         policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
@@ -165,10 +167,27 @@ class Scores:
     shared_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 1 or self.values.dtype != torch.float32:
-            raise ValueError(f"scores must be (N,) float32, got {tuple(self.values.shape)} {self.values.dtype}")
-        if not torch.isfinite(self.values).all():
-            raise ValueError("scores must be finite")
+        object.__setattr__(self, "values", _as_scores(self.values, "scores"))
+        if self.hardness is not None:
+            object.__setattr__(self, "hardness", _as_scores(self.hardness, "hardness"))
+
+
+def _as_scores(given: object, name: str) -> Tensor:
+    """Takes what a method returns, a tensor or an array of any real type, as (N,) float32 on the CPU."""
+    try:
+        values = torch.as_tensor(given).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise refuse(name, "a tensor or an array of one number for each sample", type(given).__name__) from error
+    if values.ndim != 1 or values.is_complex() or values.dtype == torch.bool:
+        shape = f"{tuple(values.shape)} {str(values.dtype).removeprefix('torch.')}"
+        raise ConfigurationError(f"{name} must be one real number for each sample, (N,), got {shape}")
+    with_finite_digits = values.to(torch.float32)
+    if not torch.isfinite(with_finite_digits).all():
+        position = int((~torch.isfinite(with_finite_digits)).nonzero()[0])
+        raise ConfigurationError(
+            f"{name} must be finite in float32, got {values[position].item()} for sample {position}"
+        )
+    return with_finite_digits
 
 
 class Selector(Protocol):
@@ -194,6 +213,31 @@ class Selector(Protocol):
             DataError: if the data does not.
         """
         ...
+
+
+def gives_keep_logits(selector: Selector) -> bool:
+    """Returns whether a method is a policy: it then has a class variable `gives_keep_logits` that is True."""
+    return getattr(selector, "gives_keep_logits", False) is True
+
+
+def scored(selector: Selector, task: SelectionTask, observed: Observed) -> Scores:
+    """Scores every training sample with a method of anyone, which may return the bare numbers.
+
+    Raises:
+        RlselError: for a user's mistake, wrong scores of a user's own selector included.
+    """
+    found: object = selector.score(task, observed)
+    try:
+        scores = found if isinstance(found, Scores) else Scores(values=found)  # type: ignore[arg-type] # checked there
+    except ConfigurationError as error:
+        raise ConfigurationError(f"selector={selector.name}: {error}") from error
+    for name, values in (("scores", scores.values), ("hardness", scores.hardness)):
+        if values is not None and len(values) != len(task):
+            raise ConfigurationError(
+                f"selector={selector.name}: {name} must be one number for each of the {len(task)} samples, got "
+                f"{len(values)}"
+            )
+    return scores
 
 
 AnySelector = TypeVar("AnySelector", bound=Selector)

@@ -56,6 +56,7 @@ class RLSelector:
     """
 
     name: ClassVar[str] = "rl_selector"
+    gives_keep_logits: ClassVar[bool] = True
     export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
 
     policy: PolicySpec = field(default_factory=A2C)

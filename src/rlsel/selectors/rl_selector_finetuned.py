@@ -60,6 +60,7 @@ class RLSelectorFinetuned:
     """
 
     name: ClassVar[str] = "rl_selector_finetuned"
+    gives_keep_logits: ClassVar[bool] = True
     export: ClassVar[ExportSettings] = RLSelector.export
 
     policy: PolicySpec = field(default_factory=A2C)
