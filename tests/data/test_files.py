@@ -6,9 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from rlsel.data.files import FileImages, decode, decode_all, read_headers
+from rlsel.data.files import FileImages, decode_all, read_headers
 from rlsel.errors import DataError
 
 WriteImage = Callable[..., np.ndarray]
@@ -103,14 +102,35 @@ def test_a_file_that_breaks_later_is_one_clean_error(
     assert "\n" not in str(error.value)
 
 
-def test_the_first_of_several_broken_files_is_named(nine: tuple[FileImages, torch.Tensor]) -> None:
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda store: read_headers(store.root, store.paths),
+        lambda store: decode_all(store.root, store.paths, store.size),
+    ],
+    ids=["headers", "pixels"],
+)
+def test_all_broken_files_are_counted_and_five_of_them_named(
+    nine: tuple[FileImages, torch.Tensor], read: Callable[[FileImages], object]
+) -> None:
     store, _ = nine
-    for number in (3, 6, 8):
+
+    def message() -> str:
+        with pytest.raises(DataError) as error:
+            read(store)
+        return str(error.value)
+
+    reason = "(no image that Pillow knows)"
+    for number in (6, 3):
         (store.root / store.paths[number]).write_bytes(b"x\n")
-    with pytest.raises(DataError, match=r"3.png cannot be read as an image \(no image that Pillow knows\)"):
-        read_headers(store.root, store.paths)
-    with pytest.raises(DataError, match=r"3.png cannot be read as an image \(no image that Pillow knows\)"):
-        decode_all(store.root, store.paths, store.size)
+    three, six = (f"{store.root}/some/{number}.png" for number in (3, 6))
+    assert message() == (
+        f"2 files cannot be read as images: {three} {reason}; {six} {reason}: replace the files or remove them"
+    )
+    for path in store.paths[2:]:
+        (store.root / path).write_bytes(b"x\n")
+    named = "; ".join(f"{store.root}/some/{number}.png {reason}" for number in range(2, 7))
+    assert message() == (f"7 files cannot be read as images, the first 5 are {named}: replace the files or remove them")
 
 
 @pytest.mark.parametrize("harm", ["missing", "empty", "folder", "header"])
@@ -133,40 +153,3 @@ def test_headers_tell_the_size_of_the_image_and_of_the_file(tmp_path: Path, writ
     headers = read_headers(tmp_path, ["a.png", "b.png"])
     assert headers.sides.tolist() == [[5, 7], [9, 2]]
     assert headers.file_bytes.tolist() == [(tmp_path / name).stat().st_size for name in ("a.png", "b.png")]
-
-
-@pytest.mark.parametrize(("size", "rows", "columns"), [((12, 8), (2, 10), (0, 8)), ((8, 14), (0, 8), (3, 11))])
-def test_the_middle_of_a_longer_image_is_taken(
-    tmp_path: Path, write_image: WriteImage, size: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]
-) -> None:
-    pixels = write_image(tmp_path / "a.png", size=size)
-    assert np.array_equal(decode(tmp_path / "a.png", (8, 8)), pixels[slice(*rows), slice(*columns)])
-
-
-def test_a_larger_image_is_scaled_down_to_cover(tmp_path: Path, write_image: WriteImage) -> None:
-    pixels = write_image(tmp_path / "a.png", size=(24, 48))
-    # A third of it is 8 x 16, of which the middle eight columns remain.
-    expected = np.asarray(Image.fromarray(pixels).resize((16, 8), Image.Resampling.BILINEAR))[:, 4:12]
-    assert np.array_equal(decode(tmp_path / "a.png", (8, 8)), expected)
-
-
-def test_a_smaller_image_is_scaled_up(tmp_path: Path) -> None:
-    Image.new("RGB", (3, 5), (10, 20, 30)).save(tmp_path / "a.png")
-    assert np.array_equal(decode(tmp_path / "a.png", (8, 8)), np.full((8, 8, 3), (10, 20, 30)))
-
-
-def test_a_large_photograph_is_decoded_small_and_stays_close(tmp_path: Path) -> None:
-    rows, columns = np.mgrid[0:400, 0:480]
-    smooth = np.stack([rows / 400 * 255, columns / 480 * 255, (rows + columns) / 880 * 255], axis=2).astype(np.uint8)
-    Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=95)
-    expected = Image.fromarray(smooth[:, 40:440]).resize((32, 32), Image.Resampling.BILINEAR)
-    difference = np.abs(decode(tmp_path / "a.jpg", (32, 32)).astype(int) - np.asarray(expected))
-    # A gradient changes by 8 from pixel to pixel here; JPEG and the shift of a scaled decoding cost a fraction of it.
-    assert difference.max() <= 4
-
-
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK", "I;16"])
-def test_every_mode_becomes_three_channels(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
-    Image.new(mode, (8, 8)).save(path)
-    assert decode(path, (8, 8)).shape == (8, 8, 3)

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchvision.datasets import ImageFolder as PublicImageFolder
 
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.files import FileImages
@@ -53,6 +54,22 @@ def test_the_tree_is_streamed(root: Path) -> None:
             generator=torch.Generator().manual_seed(0),
         )
         assert [tuple(batch.images.shape) for batch in batches] == [(5, 3, 14, 14), (5, 3, 14, 14), (2, 3, 14, 14)]
+
+
+def test_what_is_hidden_keeps_its_position(root: Path, write_image: WriteImage) -> None:
+    write_image(root / "train" / ".cache" / "0.png")
+    write_image(root / "train" / WNIDS[1] / "._n01443537_0.JPEG")
+    dataset = ImageNet(root=root).load()
+    public = PublicImageFolder(root / "train")
+    assert dataset.source.paths is not None
+    assert [str(root / path) for path in dataset.source.paths] == [path for path, _ in public.samples]
+    assert dataset.source.labels.tolist() == [-1, 0, 0, 0, 0, -1, 1, 1, 1, 1, 2, 2, 2, 2]
+    assert dataset.train.in_source().tolist() == [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13]
+    assert dataset.label_values == tuple(str(public.class_to_idx[wnid]) for wnid in WNIDS)
+    assert dataset.notes == (
+        f"imagenet: 2 images of {root / 'train'} are hidden and not read, such as train/.cache/0.png",
+    )
+    assert dataset.labelled
 
 
 def test_sizes_and_noise_need_no_decoding_but_corruption_does(root: Path) -> None:

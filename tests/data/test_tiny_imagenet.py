@@ -72,6 +72,16 @@ def test_the_archive_is_decoded_to_memory(tree: tuple[Path, dict[str, np.ndarray
     assert dataset.std == pytest.approx(scaled.std(dim=(0, 2, 3), correction=0).tolist())
 
 
+def test_what_is_hidden_keeps_its_position(tree: tuple[Path, dict[str, np.ndarray]]) -> None:
+    root, _ = tree
+    write_jpeg(root / "train" / WNIDS[0] / "images" / "._.JPEG", 0)
+    dataset = TinyImageNet(root=root).load()
+    assert dataset.source.labels.tolist() == [0, 0, 0, -1, 1, 1, 1, 2, 2, 2]
+    assert dataset.train.in_source().tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert dataset.label_values == ("0", "1", "2")
+    assert [note.split(" such as ")[1] for note in dataset.notes] == [f"train/{WNIDS[0]}/images/._.JPEG"]
+
+
 def test_it_is_found_in_the_cache(tree: tuple[Path, dict[str, np.ndarray]], empty_cache: Path) -> None:
     with pytest.raises(DataError, match=r"tiny_imagenet was not found in .*unpack http://.*give dataset.root="):
         TinyImageNet().load()

@@ -18,7 +18,7 @@ from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.labels import check_labels
 from rlsel.data.locations import check_location, existing_file, one_line
 from rlsel.data.scale import describe_range, on_one_scale, pixel_range
-from rlsel.data.statistics import channel_statistics
+from rlsel.data.statistics import checked_statistics
 from rlsel.errors import DataError
 
 _READING_ERRORS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -65,7 +65,7 @@ class Arrays:
             labels, class_names = torch.zeros(len(images), dtype=torch.int64), ("all",)
         train = Split(images=MemoryImages(images), labels=labels)
         test = self._read_test(arrays, file, images, class_names) if "test_images" in arrays else None
-        mean, std = channel_statistics(train.images)
+        mean, std = checked_statistics(train.images, self.name)
         return Dataset(
             name=self.name,
             train=train,

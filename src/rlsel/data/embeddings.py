@@ -15,7 +15,7 @@ from rlsel.data.arrays import check_floats
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.labels import NamedLabels, check_labels
 from rlsel.data.locations import check_location, existing_file, one_line
-from rlsel.data.statistics import channel_statistics
+from rlsel.data.statistics import checked_statistics
 from rlsel.errors import DataError
 
 
@@ -52,7 +52,7 @@ class Embeddings:
         features = torch.from_numpy(check_floats(given, f"embeddings: features in {file}"))
         labels, class_names = self._read_labels(len(features))
         whole = Split(images=MemoryImages(features[:, :, None, None]), labels=labels)
-        mean, std = channel_statistics(whole.images)
+        mean, std = checked_statistics(whole.images, self.name)
         return Dataset(
             name=self.name,
             train=whole,

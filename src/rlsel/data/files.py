@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import struct
 import sys
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,27 +16,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rlsel.data.dataset import MemoryImages
-from rlsel.data.locations import one_line
+from rlsel.data.decoding import UnreadableImageError, decode, failures_together, read_header
 from rlsel.errors import DataError
 
-# What Pillow's decoders are known to raise for a damaged file.
-_DECODING_ERRORS = (
-    OSError,
-    EOFError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    IndexError,
-    KeyError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
 _BLOCK = 64
 """Files that a thread takes at a time."""
 
@@ -144,38 +128,9 @@ class _BatchDecoder:
         try:
             for row, i in zip(pixels.numpy(), indices.tolist(), strict=True):
                 row[...] = decode(self.images.root / self.images.paths[i], self.images.size)
-        except DataError as error:
+        except UnreadableImageError as error:
             return str(error)
         return pixels
-
-
-def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Decodes an image to RGB, scales it until it just covers `size`, and crops the middle.
-
-    Args:
-        path: An image file in any form that Pillow reads.
-        size: (H, W); an image of this size is left as it is.
-
-    Returns:
-        (H, W, 3).
-
-    Raises:
-        DataError: if the file is missing or damaged.
-    """
-    height, width = size
-    try:
-        with Image.open(path) as file:
-            # JPEG files of at least four times the size are decoded at a half, a quarter or an eighth.
-            file.draft(None, (2 * width, 2 * height))
-            image = file.convert("RGB")
-    except _DECODING_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if image.size != (width, height):
-        scale = min(image.width / width, image.height / height)
-        left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
-        box = (left, top, left + scale * width, top + scale * height)
-        image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(image)
 
 
 def decode_all(root: Path, paths: Sequence[str], size: tuple[int, int]) -> MemoryImages:
@@ -190,15 +145,14 @@ def decode_all(root: Path, paths: Sequence[str], size: tuple[int, int]) -> Memor
         (N, 3, H, W) uint8.
 
     Raises:
-        DataError: for the first file that cannot be decoded.
+        DataError: if files cannot be decoded; one error for all.
     """
     pixels = np.empty((len(paths), *size, 3), np.uint8)
 
-    def decode_block(block: range) -> None:
-        for i in block:
-            pixels[i] = decode(root / paths[i], size)
+    def decode_one(i: int) -> None:
+        pixels[i] = decode(root / paths[i], size)
 
-    _in_threads(decode_block, len(paths))
+    _in_threads(decode_one, len(paths))
     return MemoryImages(torch.from_numpy(pixels).permute(0, 3, 1, 2))
 
 
@@ -210,39 +164,40 @@ def read_headers(root: Path, paths: Sequence[str]) -> Headers:
         paths: N files.
 
     Raises:
-        DataError: for the first file that is no image.
+        DataError: if files are no images; one error for all.
     """
     headers = np.empty((len(paths), 3), np.int64)
 
-    def read_block(block: range) -> None:
-        for i in block:
-            headers[i] = _read_header(root / paths[i])
+    def read_one(i: int) -> None:
+        headers[i] = read_header(root / paths[i])
 
-    _in_threads(read_block, len(paths))
+    _in_threads(read_one, len(paths))
     return Headers(headers[:, :2], headers[:, 2])
 
 
-def _read_header(path: Path) -> tuple[int, int, int]:
-    try:
-        with path.open("rb") as file, Image.open(file) as image:
-            return image.height, image.width, os.fstat(file.fileno()).st_size
-    except _DECODING_ERRORS as error:
-        raise _unreadable(path, error) from error
+def _in_threads(work: Callable[[int], None], count: int) -> None:
+    """Runs `work` on each position, blocks of them in threads.
 
+    Raises:
+        DataError: once all are done, for those that were unreadable.
+    """
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)
-    return DataError(f"{path} cannot be read as an image ({reason}): replace the file or remove it")
+    def failures_of(block: range) -> list[UnreadableImageError]:
+        failures = []
+        for i in block:
+            try:
+                work(i)
+            except UnreadableImageError as failure:
+                failures.append(failure)
+        return failures
 
-
-def _in_threads(work: Callable[[range], None], count: int) -> None:
-    """Runs `work` on blocks of positions in threads; of several errors, that of the first block is raised."""
     blocks = [range(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK)]
     with warnings.catch_warnings(), ThreadPoolExecutor(_cores()) as pool:
         # Pillow warns of odd metadata in files that it decodes well.
         warnings.simplefilter("ignore")
-        for _ in pool.map(work, blocks):
-            pass
+        failures = [failure for part in pool.map(failures_of, blocks) for failure in part]
+    if failures:
+        raise failures_together(failures)
 
 
 def _cores() -> int:

@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from rlsel.checks import one_of, positive_int
 from rlsel.data.augmentation import Augmentation
-from rlsel.data.class_folders import Listing, class_folders, list_images
+from rlsel.data.class_folders import (
+    Listing,
+    class_folders,
+    class_numbers,
+    list_images,
+    list_unlabelled,
+    loose_images,
+)
 from rlsel.data.dataset import Dataset, ImageStore
 from rlsel.data.files import decode_all, read_headers
 from rlsel.data.imagenet import stored_side
 from rlsel.data.locations import check_location, existing_folder
-from rlsel.data.statistics import channel_statistics
+from rlsel.data.statistics import checked_statistics
 from rlsel.errors import DataError
 
 MEMORY_LIMIT = 2**30
@@ -48,8 +55,14 @@ class Geometry(NamedTuple):
 class ImageFolder:
     """Class folders in `root/train` and, where they are there, `root/test` or `root/val`; or right in `root`.
 
-    Without a test split, a stratified fifth of the images becomes it. A folder `test` or `val` counts only if it has
-    a class folder of the training split. The order of classes and files is that of torchvision's `ImageFolder`.
+    Without a test folder the test split is empty. A folder `test` or `val` counts only if it has a class folder of
+    the training split. Classes and files are listed as torchvision's `ImageFolder` lists them; what is hidden, and
+    what a link leads to a second time, keeps its position there and is not read.
+
+    A pixel is what a viewer shows: grey of more than 8 bits is scaled by its depth, transparent parts show a white
+    background, and the orientation that a camera noted is applied.
+
+    A root that has images and no class folders is read without labels, for `rlsel apply`.
 
     Attributes:
         root: The folder.
@@ -74,13 +87,13 @@ class ImageFolder:
         """Reads the header of every file, and decodes every file where they are held in memory.
 
         Raises:
-            DataError: if the folder is not there, has no class folders, a class has fewer than two images, or a file
-                cannot be read.
+            DataError: if the folder is not there, has no images, files cannot be read, or most images are the same.
         """
         if self.root is None:
             raise DataError("imagefolder: dataset.root must name a folder, got nothing: give dataset.root=<folder>")
         root = existing_folder(self.root, self.name)
-        classes, train, test = self._list(root)
+        contents = _contents(root)
+        train, test = contents.train, contents.test
         headers = [read_headers(root, part.paths) for part in (train, test)]
         geometry = choose_geometry(headers[0].sides, self.image_size)
         images: list[ImageStore]
@@ -91,35 +104,59 @@ class ImageFolder:
                 part.files(header.file_bytes, geometry.size)
                 for part, header in zip((train, test), headers, strict=True)
             ]
-        mean, std = channel_statistics(images[0], at_most=_STATISTICS_SAMPLE)
+        mean, std = checked_statistics(images[0], self.name, at_most=_STATISTICS_SAMPLE)
         return Dataset(
             name=self.name,
             train=train.split(images[0]),
             test=test.split(images[1]),
-            class_names=classes,
+            class_names=contents.class_names,
             mean=mean,
             std=std,
             augmentation=Augmentation(crop_padding=geometry.padding, crop=geometry.crop, flip=True),
             crop=geometry.crop,
+            given=train.source(images[0]),
+            label_values=contents.label_values,
+            labelled=contents.labelled,
+            notes=(*train.notes, *test.notes),
         )
-
-    def _list(self, root: Path) -> tuple[tuple[str, ...], Listing, Listing]:
-        train_classes = class_folders(root / "train")
-        folder, classes = ("train", train_classes) if train_classes else (".", class_folders(root))
-        if not classes:
-            raise DataError(
-                f"imagefolder: {root} must have a folder of images for each class, got none: "
-                "sort the images into <class>/ or train/<class>/"
-            )
-        train = list_images(root, folder, classes, dataset=self.name)
-        for part in ("test", "val") if train_classes else ():
-            if set(class_folders(root / part)) & set(classes):
-                return classes, train, list_images(root, part, classes, dataset=self.name)
-        return classes, train, train.at(torch.arange(0))
 
     def _in_memory(self, count: int, size: tuple[int, int]) -> bool:
         needed = count * 3 * math.prod(size)
         return self.storage == "memory" or (self.storage == "auto" and needed <= MEMORY_LIMIT)
+
+
+class _Contents(NamedTuple):
+    """What a folder holds, before a file is opened."""
+
+    train: Listing
+    test: Listing
+    class_names: tuple[str, ...]
+    label_values: tuple[str, ...]
+    labelled: bool
+
+
+def _contents(root: Path) -> _Contents:
+    folder = "train" if class_folders(root / "train") else "."
+    classes = class_folders(root / folder)
+    if not classes and not loose_images(root):
+        raise DataError(
+            f"imagefolder: {root} must have a folder of images for each class, got none: "
+            "sort the images into <class>/ or train/<class>/"
+        )
+    if not classes:
+        train = list_unlabelled(root, dataset=ImageFolder.name)
+        return _Contents(train, _nothing(root), ("all",), ("",), labelled=False)
+    train = list_images(root, folder, classes, dataset=ImageFolder.name)
+    test = _nothing(root)
+    for part in ("test", "val") if folder == "train" else ():
+        if set(class_folders(root / part)) & set(classes):
+            test = list_images(root, part, classes, dataset=ImageFolder.name)
+            break
+    return _Contents(train, test, classes, class_numbers(root / folder), labelled=True)
+
+
+def _nothing(root: Path) -> Listing:
+    return Listing(root=root, listed=(), listed_labels=torch.arange(0))
 
 
 def choose_geometry(sides: NDArray[np.int64], image_size: int | None) -> Geometry:

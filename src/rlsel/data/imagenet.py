@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from rlsel.checks import positive_int
 from rlsel.data.augmentation import Augmentation
-from rlsel.data.class_folders import class_folders, list_images
+from rlsel.data.class_folders import class_folders, class_numbers, list_images
 from rlsel.data.classes import require_two_samples
 from rlsel.data.dataset import Dataset
 from rlsel.data.files import read_headers
@@ -68,4 +68,7 @@ class ImageNet:
             std=IMAGENET.std,
             augmentation=Augmentation(crop=self.image_size, flip=True),
             crop=self.image_size,
+            given=train.source(train_split.images),
+            label_values=class_numbers(root / "train"),
+            notes=(*train.notes, *test.notes),
         )

@@ -107,7 +107,7 @@ def _read_hard(folder: Path, trained: Dataset) -> FurtherSplit:
     answers = torch.full((len(rows), max(map(len, ids))), -1)
     for answer, own in zip(answers, ids, strict=True):
         answer[: len(own)] = torch.tensor([numbered[one] for one in own])
-    listing = Listing(root=folder, paths=tuple(row["path"] for row in rows), labels=answers[:, 0].clone())
+    listing = Listing(root=folder, listed=tuple(row["path"] for row in rows), listed_labels=answers[:, 0].clone())
     return FurtherSplit(name=HARD, split=_split(listing, trained), answers=answers)
 
 

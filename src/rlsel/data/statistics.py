@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from rlsel.data.dataset import ImageStore
+from rlsel.errors import DataError
+
+_BATCH = 256
+_COMPARED = 2048
+"""Of so many images at most it is found out whether they are copies of each other."""
 
 
 class ChannelStatistics(NamedTuple):
@@ -32,19 +41,76 @@ def channel_statistics(images: ImageStore, *, at_most: int | None = None) -> Cha
     Returns:
         The statistics; a channel that never changes gets the deviation 1, so that it can be divided by.
     """
-    count = len(images) if at_most is None else min(at_most, len(images))
-    positions = torch.arange(count) * len(images) // count
-    total = torch.zeros(images.shape[0], dtype=torch.float64)
-    squares = torch.zeros_like(total)
-    largest = 1.0
-    for batch in images.batches(torch.split(positions, 256)):
+    positions = _spread(len(images), at_most)
+    return _moments(images.batches(torch.split(positions, _BATCH))).usable()
+
+
+def checked_statistics(images: ImageStore, dataset_name: str, *, at_most: int | None = None) -> ChannelStatistics:
+    """Computes `channel_statistics` and checks that there is something to learn from; each image is read once.
+
+    Args:
+        images: At least one image.
+        dataset_name: For messages.
+        at_most: As for `channel_statistics`. No more than 2048 of the images looked at are compared.
+
+    Raises:
+        DataError: if no channel ever changes, or more than half of the images are identical.
+    """
+    positions = _spread(len(images), at_most)
+    compared = torch.zeros(len(positions), dtype=torch.bool)
+    compared[_spread(len(positions), _COMPARED)] = True
+    copies: Counter[bytes] = Counter()
+
+    def counting_copies() -> Iterator[Tensor]:
+        batches = images.batches(torch.split(positions, _BATCH))
+        for batch, chosen in zip(batches, torch.split(compared, _BATCH), strict=True):
+            copies.update(hashlib.sha256(image.numpy().tobytes()).digest() for image in batch[chosen])
+            yield batch
+
+    moments = _moments(counting_copies())
+    if not (moments.std > 0).any():
+        raise DataError(
+            f"{dataset_name}: samples must differ, got the same value in every pixel of the {len(positions)} looked "
+            "at: see where they come from"
+        )
+    most, looked_at = max(copies.values()), copies.total()
+    if most > max(1, looked_at / 2):
+        raise DataError(
+            f"{dataset_name}: most samples must differ, got {most} of {looked_at} that are identical: see where "
+            "they come from, and leave the copies out"
+        )
+    return moments.usable()
+
+
+class _Moments(NamedTuple):
+    """(C,) mean and deviation of each channel, 0 where it never changes; the largest value that a pixel may have."""
+
+    mean: Tensor
+    std: Tensor
+    largest: float
+
+    def usable(self) -> ChannelStatistics:
+        std = torch.where(self.std > 0, self.std / self.largest, 1.0)
+        return ChannelStatistics(tuple((self.mean / self.largest).tolist()), tuple(std.tolist()))
+
+
+def _spread(available: int, at_most: int | None) -> Tensor:
+    """Returns the positions to look at, evenly spread."""
+    count = available if at_most is None else min(at_most, available)
+    return torch.arange(count) * available // count
+
+
+def _moments(batches: Iterable[Tensor]) -> _Moments:
+    total = squares = torch.zeros((), dtype=torch.float64)
+    pixels, largest = 0, 1.0
+    for batch in batches:
         largest = 1.0 if batch.is_floating_point() else 255.0
         values = batch.to(torch.float64)
-        total += values.sum(dim=(0, 2, 3))
-        squares += values.square().sum(dim=(0, 2, 3))
-    pixels = count * images.shape[1] * images.shape[2]
+        total = total + values.sum(dim=(0, 2, 3))
+        squares = squares + values.square().sum(dim=(0, 2, 3))
+        pixels += values[:, 0].numel()
     mean = total / pixels
     std = (squares / pixels - mean.square()).clamp(min=0).sqrt()
     # Far below this share of the mean, the difference of the two sums is rounding error.
-    std[std <= 1e-6 * mean.abs()] = largest
-    return ChannelStatistics(tuple((mean / largest).tolist()), tuple((std / largest).tolist()))
+    std[std <= 1e-6 * mean.abs()] = 0
+    return _Moments(mean, std, largest)

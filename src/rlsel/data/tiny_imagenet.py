@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 
 from rlsel.data.augmentation import Augmentation
-from rlsel.data.class_folders import Listing, list_images
+from rlsel.data.class_folders import Listing, class_numbers, list_images
 from rlsel.data.classes import require_two_samples
 from rlsel.data.dataset import Dataset
 from rlsel.data.files import decode_all
@@ -57,6 +57,9 @@ class TinyImageNet:
             mean=mean,
             std=std,
             augmentation=Augmentation(crop_padding=8, flip=True),
+            given=train.source(splits[0].images),
+            label_values=class_numbers(root / "train"),
+            notes=(*train.notes, *test.notes),
         )
 
     def _find(self) -> Path:
@@ -84,7 +87,7 @@ def _list_validation(root: Path, wnids: tuple[str, ...]) -> Listing:
             )
         found.append((f"val/images/{name}", labels[wnid]))
     return Listing(
-        root=root, paths=tuple(path for path, _ in found), labels=torch.tensor([label for _, label in found])
+        root=root, listed=tuple(path for path, _ in found), listed_labels=torch.tensor([label for _, label in found])
     )
 
 
