@@ -245,11 +245,18 @@ def test_unfit_data_is_refused(
     request_for: Request, unseen: RunSettings, write_archive: WriteArchive, tmp_path: Path
 ) -> None:
     larger = tmp_path / "larger.npz"
-    np.savez(larger, images=np.zeros((40, 10, 10), np.uint8), labels=np.arange(40) % 3)
+    np.savez(larger, images=np.random.default_rng(0).integers(0, 250, (40, 10, 10), np.uint8), labels=np.arange(40) % 3)
     settings = replace(unseen, dataset=Arrays(path=larger))
     refused(request_for("new/run", settings=settings), tmp_path, DataError, "images of 1x8x8 .* got 1x10x10 in arrays")
-    np.savez(larger, images=np.zeros((40, 8, 8), np.uint8), labels=np.arange(40) % 4)
+    np.savez(larger, images=np.random.default_rng(0).integers(0, 250, (40, 8, 8), np.uint8), labels=np.arange(40) % 4)
     refused(request_for("new/run", settings=settings), tmp_path, DataError, "at most the 3 classes .* got 4 in arrays")
+    for factor, seen in ((1.0, "0 to 2"), (1 / 16 / 16, None)):
+        scaled = np.random.default_rng(0).integers(0, 250, (40, 8, 8)).astype(np.float32) * factor
+        np.savez(larger, images=scaled, labels=np.arange(40) % 3)
+        if seen is not None:
+            message = f"on the scale of the run's, .* .bytes count as 0 to 1., got {seen}"
+            refused(request_for("new/run", settings=settings), tmp_path, DataError, message)
+    assert len(Coreset.load(run(request_for("floats", settings=settings)))) == 16, "floats of 0 to 1 are as bytes"
     missing = replace(unseen, dataset=Arrays(path=tmp_path / "none.npz"))
     refused(request_for("new/run", settings=missing), tmp_path, DataError, "none.npz")
 

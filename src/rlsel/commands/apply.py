@@ -12,13 +12,13 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.budget import kept_count
-from rlsel.commands.coresets import Origin, save_coreset
 from rlsel.commands.datasets import read_dataset
 from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
 from rlsel.commands.requests import ApplyRequest
 from rlsel.commands.settings import selection_settings, settings_hash
 from rlsel.commands.targets import load_target, load_target_input
 from rlsel.coreset import Coreset
+from rlsel.cutting import Origin, cut
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError, CoresetError, DataError
@@ -185,11 +185,10 @@ def _select(
     *,
     began: float,
 ) -> None:
-    save_coreset(
-        cell.folder.path,
+    coreset = cut(
         Scores(values=source.logits(features, cell.ratio, dataset.num_classes), kind="logit", policy=True),
-        dataset=dataset,
-        origin=Origin(
+        dataset,
+        Origin(
             selector=source.selector.name,
             settings=cell.settings,
             digest=cell.folder.digest,
@@ -199,6 +198,7 @@ def _select(
             wall_seconds=time.monotonic() - began,
             parent=request.run.absolute(),
         ),
-        reporter=reporter,
+        reporter.note,
     )
+    coreset.save(cell.folder.path)
     cell.folder.set_state("complete")

@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlsel.commands.coresets import peak_memory
 from rlsel.commands.datasets import read_dataset, read_further_datasets
 from rlsel.commands.folders import RunFolder, begun
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import RunSettings
 from rlsel.commands.select import Cell, make
 from rlsel.commands.settings import training_settings
+from rlsel.cutting import peak_memory
 from rlsel.data.dataset import Dataset
 from rlsel.errors import RlselError
 from rlsel.evaluation.robustness import FurtherDataset

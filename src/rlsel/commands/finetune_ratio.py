@@ -11,13 +11,13 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from rlsel.budget import kept_count
-from rlsel.commands.coresets import Origin, save_coreset
 from rlsel.commands.datasets import read_dataset
 from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, run_folder, to_make
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import FinetuneRequest
 from rlsel.commands.settings import selection_settings, settings_hash
 from rlsel.coreset import Coreset
+from rlsel.cutting import Origin, cut
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError
@@ -122,11 +122,10 @@ def _finetune(
         save_tensors(cell.folder.path / "target.safetensors", model.state_dict())
     logits = learner.judge(cell.selector.ratio)
     learner.stored().save(cell.folder.path)
-    save_coreset(
-        cell.folder.path,
+    coreset = cut(
         Scores(values=logits, kind="logit", policy=True),
-        dataset=dataset,
-        origin=Origin(
+        dataset,
+        Origin(
             selector=cell.selector.name,
             settings=cell.settings,
             digest=cell.folder.digest,
@@ -136,8 +135,9 @@ def _finetune(
             wall_seconds=time.monotonic() - began,
             parent=request.run.absolute(),
         ),
-        reporter=reporter,
+        reporter.note,
     )
+    coreset.save(cell.folder.path)
     cell.folder.set_state("complete")
 
 

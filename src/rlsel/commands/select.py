@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from rlsel.budget import kept_count
-from rlsel.commands.coresets import Origin, save_coreset
 from rlsel.commands.datasets import read_dataset, read_features
 from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, run_folder, scored_alike, to_make
 from rlsel.commands.metrics import MetricsFile
@@ -19,6 +18,7 @@ from rlsel.commands.requests import SelectRequest
 from rlsel.commands.settings import selection_settings, selects_by_defaults, settings_hash
 from rlsel.commands.targets import save_target
 from rlsel.coreset import Coreset
+from rlsel.cutting import Origin, cut
 from rlsel.export import refuse_threshold_of_a_score, resolve
 from rlsel.selection import Made, OnFailure, Wanted, reported, select_from
 from rlsel.selectors.base import (
@@ -209,11 +209,10 @@ def _save(cell: Cell, task: SelectionTask, made: Made, *, parent: Path | None = 
         learner.stored().save(cell.folder.path)
         if made.observed.model is not None:
             save_target(cell.folder.path, made.observed.model, task.dataset)
-    save_coreset(
-        cell.folder.path,
+    coreset = cut(
         made.scores,
-        dataset=task.dataset,
-        origin=Origin(
+        task.dataset,
+        Origin(
             selector=made.wanted.selector.name,
             settings=cell.settings,
             digest=cell.folder.digest,
@@ -223,6 +222,7 @@ def _save(cell: Cell, task: SelectionTask, made: Made, *, parent: Path | None = 
             wall_seconds=made.seconds + time.monotonic() - start,
             parent=parent,
         ),
-        reporter=task.reporter,
+        task.reporter.note,
     )
+    coreset.save(cell.folder.path)
     cell.folder.set_state("complete")

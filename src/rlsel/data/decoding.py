@@ -128,7 +128,6 @@ def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: if the file is missing, damaged, or has pixels without a known meaning.
     """
-    height, width = size
     try:
         with Image.open(path) as file:
             _require_known_meaning(file)
@@ -139,11 +138,17 @@ def decode(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             file.load()
             # Only now: Pillow turns TIFF files itself while it loads them.
             orientation = _orientation(file.getexif)
-            picture = _in_colour(file)
+            picture = in_colour(file)
     except _DECODING_ERRORS as error:
         raise UnreadableImageError(path, error) from error
     if orientation in _TURNS:
         picture = picture.transpose(_TURNS[orientation])
+    return covered(picture, size)
+
+
+def covered(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Scales a picture until it just covers `size` (H, W), crops the middle, and returns (H, W) or (H, W, 3)."""
+    height, width = size
     if picture.size != (width, height):
         box = covering_box(picture.size, (width, height))
         picture = picture.resize((width, height), Image.Resampling.BILINEAR, box=box)
@@ -208,8 +213,14 @@ def _count_transparent_grey_in_bytes(file: Image.Image) -> None:
         file.info["transparency"] *= 255 // _LEVELS_OF_PACKED_GREY[_raw_mode(file)]
 
 
-def _in_colour(file: Image.Image) -> Image.Image:
-    """Returns the RGB picture on white paper, as it lies in the file."""
+def in_colour(file: Image.Image) -> Image.Image:
+    """Returns the RGB picture on white paper, as it lies in the file.
+
+    Raises:
+        ValueError: if it is not known which number is white.
+    """
+    if file.mode in ("I", "F") and file.format not in ("PNG", "PPM"):
+        raise ValueError("its numbers have no known white; convert it to 8 or 16 bits without sign")
     if file.mode.startswith("I"):
         return _grey_in_bytes(file).convert("RGB")
     if not file.has_transparency_data:

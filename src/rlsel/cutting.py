@@ -1,11 +1,11 @@
-"""From scores to a coreset on disk."""
+"""From the scores of the candidates to a coreset in memory."""
 
 from __future__ import annotations
 
 import platform
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,12 +21,11 @@ from rlsel.data.dataset import Dataset
 from rlsel.export import ResolvedExport, choose, lost_classes
 from rlsel.provenance import DatasetRecord, Provenance, RatioRecord, ScoreRecord, SelectorRecord
 from rlsel.selectors.base import Scores
-from rlsel.training.reporting import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a command knows of a coreset besides its scores.
+    """What is known of a coreset besides its scores.
 
     Attributes:
         selector: The method's name.
@@ -49,12 +48,17 @@ class Origin:
     parent: Path | None = None
 
 
-def save_coreset(folder: Path, scores: Scores, *, dataset: Dataset, origin: Origin, reporter: Reporter) -> Coreset:
-    """Exports the scores of the candidates and writes the coreset into its run folder.
+def cut(scores: Scores, dataset: Dataset, origin: Origin, note: Callable[[str], object]) -> Coreset:
+    """Cuts scores at a ratio.
+
+    Args:
+        scores: Of the candidates.
+        dataset: What is selected from.
+        origin: How it is cut, and where it comes from.
+        note: Takes a line for the user where classes lose all or nearly all samples.
 
     Raises:
         ConfigurationError: if the export does not fit the scores.
-        StorageError: if it cannot be written.
     """
     values = scores.values.numpy()
     labels = dataset.train.labels.numpy()
@@ -69,9 +73,9 @@ def save_coreset(folder: Path, scores: Scores, *, dataset: Dataset, origin: Orig
         seed=origin.seed,
         policy=scores.policy,
     )
-    _note_lost_classes(chosen, dataset, origin.ratio, reporter)
+    _note_lost_classes(chosen, dataset, origin.ratio, note)
     candidates = dataset.train.in_source().numpy()
-    coreset = Coreset(
+    return Coreset(
         indices=candidates[chosen],
         scores=_over_all(values, dataset),
         labels=_labels_of_all(dataset),
@@ -111,8 +115,6 @@ def save_coreset(folder: Path, scores: Scores, *, dataset: Dataset, origin: Orig
             parent=None if origin.parent is None else str(origin.parent),
         ),
     )
-    coreset.save(folder)
-    return coreset
 
 
 def _over_all(values: NDArray[np.float32], dataset: Dataset) -> NDArray[np.float32]:
@@ -129,11 +131,13 @@ def _labels_of_all(dataset: Dataset) -> NDArray[np.int64]:
     return labels.numpy()
 
 
-def _note_lost_classes(chosen: NDArray[np.int64], dataset: Dataset, ratio: float, reporter: Reporter) -> None:
+def _note_lost_classes(
+    chosen: NDArray[np.int64], dataset: Dataset, ratio: float, note: Callable[[str], object]
+) -> None:
     kept, sizes = (np.asarray(dataset.class_counts(some)) for some in (torch.from_numpy(chosen), None))
     text = lost_classes(kept, sizes, dataset.class_names, ratio)
     if text is not None:
-        reporter.note(f"note: at ratio {ratio:g}, {text}")
+        note(f"note: at ratio {ratio:g}, {text}")
 
 
 def peak_memory() -> int:
