@@ -74,7 +74,7 @@ ROWS = [
     ("select dataset=[digits,arrays]", "dataset must be one name of "),
     ("select selector=[random,el2n]", "selector must be one name of .*or selectors="),
     ("select selector=random,el2n", "add -m to run them all"),
-    ("select selectors=[random,random]", "selectors must name each selector once, got 'random' twice"),
+    ("select selectors=[random,random]", "selectors must name each once, got random twice"),
     ("select selectors=[randon]", "selectors must be names of .*, got 'randon': did you mean 'random'\\?"),
     ("select selectors=[]", "selectors must be a list of names"),
     ("select selectors=[random] selector.rollout=3", "leave out selector.rollout="),

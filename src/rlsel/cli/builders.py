@@ -304,8 +304,6 @@ def _named_selectors(composed: Composed, names: object, parts: Mapping[str, Any]
     for name in names:
         if name not in options:
             raise refuse("selectors", f"names of {', '.join(options)}", name, nearest(str(name), options))
-        if names.count(name) > 1:
-            raise ConfigurationError(f"selectors must name each selector once, got {name!r} twice: remove one")
     return tuple(_selector(compose_option("selector", name), parts) for name in names)
 
 
