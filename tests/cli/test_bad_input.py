@@ -95,8 +95,28 @@ ROWS = [
     ("select run_dir=", "run_dir must be a path, got ''"),
     ("select model=custom", "model._target_ must be given"),
     ("select model=custom model._target_=nope.Nope", "model._target_ must be importable, got 'nope.Nope'"),
-    ("select model=custom model._target_=pathlib.Path", "model._target_ must be a dataclass, got 'pathlib.Path'"),
-    ("select model=custom model._target_=3", "model._target_ must be the import path of a dataclass"),
+    ("select model=custom model._target_=pathlib.Path", "model._target_ must be an nn.Module class, .*'pathlib.Path'"),
+    (
+        "select model=custom model._target_=3",
+        "model._target_ must be an import path, as in package.module.Class, got 3",
+    ),
+    (
+        "select model=custom model._target_=rlsel.models.target.TargetOutput",
+        "model._target_ must be an nn.Module class, a function that returns one, or a dataclass with name and build",
+    ),
+    (
+        "select model=custom model._target_=rlsel.cover.settings.CoverSettings",
+        "model._target_ must be a dataclass with name and build\\(image_shape, num_classes\\)",
+    ),
+    (
+        "select model=custom model._target_=torchvision.models.resnet18",
+        "does not take images of 8 x 8 pixels and 1 channels",
+    ),
+    ("select selector._target_=pathlib.Path", "selector._target_ must be a dataclass, got 'pathlib.Path'"),
+    (
+        "select selector._target_=rlsel.policy.a2c.A2C",
+        "selector._target_ must be a dataclass with name, export, needs and score, got 'rlsel.policy.a2c.A2C'",
+    ),
     ("select device.accelerator=gpu", "device.accelerator must be one of auto, cpu, cuda, mps, got 'gpu'"),
     ("select hydra.nope=1", "unknown key 'hydra.nope'"),
     ("select hydra.mode=nope", "Invalid value 'nope'"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from rlsel.cli.building import (
     as_node,
     build,
     convert,
+    named_target,
     setting_names,
     shown,
     target_and_settings,
@@ -221,7 +222,8 @@ def _train_models(given: Plain, selecting: ModelSpec) -> tuple[ModelSpec, ...]:
         option = compose_option("model", name) if isinstance(name, str) else None
         if option is None:
             raise refuse("train_models", "a list of names, as in [small_cnn,resnet18]", given)
-        models.append(_build_target({**option, **as_node(own or {}, f"train_models.{name}")}, f"train_models.{name}"))
+        key = f"train_models.{name}"
+        models.append(_model({**option, **as_node(own or {}, key)}, key))
     return tuple(models)
 
 
@@ -230,7 +232,7 @@ def _settings(nodes: Node) -> RunSettings:
     from rlsel.training.settings import TrainingSettings
 
     source, variation = _dataset(as_node(nodes["dataset"], "dataset"))
-    model: ModelSpec = _build_target(as_node(nodes["model"], "model"), "model")
+    model = _model(as_node(nodes["model"], "model"), "model")
     training = build(TrainingSettings, as_node(nodes["training"], "training"), "training")
     return RunSettings(dataset=source, variation=variation, model=model, training=training, seed=nodes["seed"])
 
@@ -246,6 +248,22 @@ def _dataset(node: Node) -> tuple[DatasetSource, Variation]:
             raise unknown_key(f"dataset.{name}", of_source | of_variation)
     source: DatasetSource = build(cls, {name: node[name] for name in node if name in of_source}, "dataset")
     return source, build(Variation, {name: node[name] for name in node if name in of_variation}, "dataset")
+
+
+def _model(node: Node, key: str) -> ModelSpec:
+    """Builds a dataclass that builds the model, or a record of the user's network and its settings."""
+    from torch import nn
+
+    from rlsel.models.own_network import OwnNetwork
+    from rlsel.models.target import ModelSpec
+
+    found, settings = named_target(node, key)
+    if not (isinstance(found, type) and is_dataclass(found)) or issubclass(found, nn.Module):
+        return OwnNetwork(network=node["_target_"], settings=settings)
+    spec = build(found, settings, key)
+    if not isinstance(spec, ModelSpec):
+        raise refuse(f"{key}._target_", "a dataclass with name and build(image_shape, num_classes)", node["_target_"])
+    return spec
 
 
 def _build_target(node: Node, key: str) -> Plain:
@@ -264,7 +282,10 @@ def _parts(nodes: Node) -> Mapping[str, Any]:
 
 
 def _selector(node: Node, parts: Mapping[str, Any]) -> Selector:
+    target = node.get("_target_")
     cls, node = target_and_settings(node, "selector")
+    if not all(hasattr(cls, part) for part in ("name", "export", "needs", "score")):
+        raise refuse("selector._target_", "a dataclass with name, export, needs and score", target)
     wanted = [key for key in PARTS if key in setting_names(cls)]
     if "ratio" in node:
         raise ConfigurationError("selector.ratio is no setting of its own: give ratio=")
