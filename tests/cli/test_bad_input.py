@@ -108,10 +108,6 @@ ROWS = [
         "select model=custom model._target_=rlsel.cover.settings.CoverSettings",
         "model._target_ must be a dataclass with name and build\\(image_shape, num_classes\\)",
     ),
-    (
-        "select model=custom model._target_=torchvision.models.resnet18",
-        "does not take images of 8 x 8 pixels and 1 channels",
-    ),
     ("select selector._target_=pathlib.Path", "selector._target_ must be a dataclass, got 'pathlib.Path'"),
     (
         "select selector._target_=rlsel.policy.a2c.A2C",

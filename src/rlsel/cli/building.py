@@ -211,7 +211,7 @@ def _convert_tuple(value: Plain, items: tuple[Annotation, ...], key: str) -> tup
 
 def absolute_path(text: str) -> Path:
     """Returns the absolute path that a user means, without resolving links: it is printed as it was given."""
-    return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100
+    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111 - `~name` of nobody stays as it is
 
 
 def shown(value: object) -> object:
