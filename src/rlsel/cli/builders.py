@@ -20,6 +20,16 @@ from rlsel.cli.building import (
     target_and_settings,
     unknown_key,
 )
+from rlsel.cli.unused import (
+    PARTS,
+    note_unused,
+    of_evaluation,
+    of_export,
+    of_finetuning,
+    of_one_process,
+    of_selectors,
+    of_target,
+)
 from rlsel.errors import ConfigurationError, CoresetError
 
 if TYPE_CHECKING:
@@ -35,9 +45,6 @@ if TYPE_CHECKING:
 DEFAULT_DATASET = "digits"
 """Of a command that starts from a coreset without a record of its data set."""
 
-PARTS = ("policy", "reward", "cover")
-"""Fields of a selector that have a top-level key of their own."""
-
 
 def select(composed: Composed, reporter: Reporter) -> Path:
     """Carries out `rlsel select`."""
@@ -50,10 +57,18 @@ def select(composed: Composed, reporter: Reporter) -> Path:
     request = SelectRequest(
         ratios=parse_ratios(nodes["ratio"]),
         settings=_settings(nodes),
-        selectors=_selectors(composed, reporter),
+        selectors=_selectors(composed),
         export=build(ExportSettings, composed.node("export"), "export"),
         features=convert(nodes["features"], Path | None, "features"),
         options=_options(composed),
+    )
+    note_unused(
+        composed,
+        reporter,
+        of_selectors(request.selectors),
+        of_target(request.selectors, features=request.features is not None),
+        of_export((selector, request.export) for selector in request.selectors),
+        of_one_process(composed),
     )
     return run(request, reporter)
 
@@ -64,6 +79,9 @@ def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.commands.finetune_ratio import finetune_ratio as run
     from rlsel.commands.requests import FinetuneRequest
 
+    for key in ("training.epochs", "training.steps"):
+        if composed.typed(key):
+            raise ConfigurationError(f"{key} must not be given for finetune-ratio: epochs= says how long it takes")
     ratios = parse_ratios(composed.nodes["ratio"])
     recorded = _recorded(composed, ("dataset", "training", "export", "seed"))
     request = FinetuneRequest(
@@ -75,6 +93,13 @@ def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
         features=composed.nodes["features"],
         export=recorded.export,
         options=_options(composed),
+    )
+    note_unused(
+        composed,
+        reporter,
+        of_finetuning(request.features),
+        of_export([(request.selector, request.export)]),
+        of_one_process(composed),
     )
     return run(request, reporter)
 
@@ -95,6 +120,7 @@ def apply(composed: Composed, reporter: Reporter) -> Path:
         export=recorded.export,
         options=_options(composed),
     )
+    note_unused(composed, reporter, of_export([(request.selector, request.export)]), of_one_process(composed))
     return run(request, reporter)
 
 
@@ -115,7 +141,7 @@ def _recorded(composed: Composed, keys: Sequence[str]) -> _Recorded:
 
     folder = convert(composed.nodes["run"], Path, "run")
     recorded = read_recorded(folder, "run")
-    nodes = {**recorded, **{key: prefer_given(composed.nodes[key], recorded.get(key)) for key in keys}}
+    nodes = {**recorded, **{key: prefer_given(composed, key, recorded.get(key)) for key in keys}}
     try:
         return _Recorded(
             run=folder,
@@ -143,10 +169,11 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
         recorded = read_recorded(coreset, "coreset").get("dataset")
     else:
         recorded = compose_option("dataset", DEFAULT_DATASET)
-    nodes = {**composed.nodes, "dataset": prefer_given(composed.nodes["dataset"], recorded)}
+    nodes = {**composed.nodes, "dataset": prefer_given(composed, "dataset", recorded)}
     request = TrainOnSubsetRequest(
         coreset=coreset, settings=_settings(nodes), evaluation=_evaluation(composed), options=_options(composed)
     )
+    note_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
     return run(request, reporter)
 
 
@@ -161,12 +188,10 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
     settings = _settings({**nodes, "seed": 0})
     parts = _parts(nodes)
     selectors = _named_selectors(composed, nodes["selectors"], parts)
-    variants = _variants(composed)
-    _note_unused_parts(composed, [*selectors, *(row.selector for row in variants)], reporter)
     request = CompareRequest(
         settings=settings,
         selectors=selectors,
-        variants=variants,
+        variants=_variants(composed),
         ratios=parse_ratios(nodes["ratios"], "ratios"),
         seeds=convert(seeds if isinstance(seeds, Sequence) else [seeds], tuple[int, ...], "seeds"),
         budget=nodes["budget"],
@@ -177,6 +202,13 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
         cover=parts["cover"],
         export=build(ExportSettings, composed.node("export"), "export"),
         options=_options(composed),
+    )
+    note_unused(
+        composed,
+        reporter,
+        of_selectors([row.selector for row in request.rows]),
+        of_export((row.selector, row.export) for row in request.rows),
+        of_evaluation(request.evaluation),
     )
     return run(request, reporter)
 
@@ -293,22 +325,11 @@ def _selector(node: Node, parts: Mapping[str, Any]) -> Selector:
     return selector
 
 
-def _selectors(composed: Composed, reporter: Reporter) -> tuple[Selector, ...]:
-    parts = _parts(composed.nodes)
-    names = composed.nodes["selectors"]
+def _selectors(composed: Composed) -> tuple[Selector, ...]:
+    parts, names = _parts(composed.nodes), composed.nodes["selectors"]
     if names is None:
-        selectors: tuple[Selector, ...] = (_selector(composed.node("selector"), parts),)
-    else:
-        selectors = _named_selectors(composed, names, parts)
-    _note_unused_parts(composed, selectors, reporter)
-    return selectors
-
-
-def _note_unused_parts(composed: Composed, selectors: Sequence[Selector], reporter: Reporter) -> None:
-    for key in PARTS:
-        given = any(name.partition(".")[0] == key for name in composed.given)
-        if given and not any(key in setting_names(type(selector)) for selector in selectors):
-            reporter.note(f"note: {key} has no effect on selector={selectors[0].name}")
+        return (_selector(composed.node("selector"), parts),)
+    return _named_selectors(composed, names, parts)
 
 
 def _named_selectors(composed: Composed, names: object, parts: Mapping[str, Any]) -> tuple[Selector, ...]:
@@ -318,9 +339,8 @@ def _named_selectors(composed: Composed, names: object, parts: Mapping[str, Any]
         names = [names]
     if not isinstance(names, Sequence) or not names:
         raise refuse("selectors", "a list of names, as in [random,el2n]", shown(names))
-    for name in composed.given:
-        if name.partition(".")[0] == "selector":
-            raise ConfigurationError(f"selectors= takes each selector with its default settings: leave out {name}=")
+    for name in composed.typed("selector"):
+        raise ConfigurationError(f"selectors= takes each selector with its default settings: leave out {name}=")
     options = group_options("selector")
     for name in names:
         if name not in options:
