@@ -89,3 +89,10 @@ def train_on_subset(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
     command = FakeCommand()
     monkeypatch.setattr("rlsel.commands.train_on_subset.train_on_subset", command)
     return command
+
+
+@pytest.fixture
+def compare(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
+    command = FakeCommand()
+    monkeypatch.setattr("rlsel.commands.compare.compare", command)
+    return command

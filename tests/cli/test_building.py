@@ -115,7 +115,13 @@ def test_a_path_is_absolute_and_follows_no_link(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "link").symlink_to("real")
     assert convert("link/../link/x", Path, "key") == tmp_path / "link" / "x"
     assert convert("~/x", Path, "key") == Path.home() / "x"
-    assert convert(2024, Path, "key") == tmp_path / "2024"
+    assert convert("007", Path, "key") == tmp_path / "007"
+
+
+@pytest.mark.parametrize("value", [2024, 7, 1e5, True])
+def test_a_number_is_no_path_as_its_zeros_and_underscores_are_lost(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"key must be a path, got {value}: put it in quotes, as in 'key=\"2"):
+        convert(value, Path | None, "key")
 
 
 def test_a_target_is_parted_from_its_settings() -> None:

@@ -25,13 +25,6 @@ from rlsel.selectors.static_cover import StaticCover
 from rlsel.training.settings import TrainingSettings
 
 
-@pytest.fixture
-def compare(monkeypatch: pytest.MonkeyPatch, select: Any) -> Any:
-    command = type(select)()
-    monkeypatch.setattr("rlsel.commands.compare.compare", command)
-    return command
-
-
 def test_without_settings_it_is_what_python_does_by_default(rlsel: Callable[..., Any], compare: Any) -> None:
     assert rlsel("compare").code == 0
     assert compare.request == CompareRequest(

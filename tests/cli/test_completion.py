@@ -17,6 +17,8 @@ from rlsel.cli.table import COMMANDS
         ("rlsel select dataset=digits training.ep", "training.epochs="),
         ("rlsel select -m ratio=0.5 jo", "jobs="),
         ("rlsel select --conf", "--config-dir"),
+        ("rlsel select run_dir=a=b(1) rat", "ratio="),
+        ("rlsel select -m run_dir=007,a(1) rat", "ratio="),
         ("rlsel finetune-ratio epo", "epochs="),
         ("rlsel app", "apply"),
         ("rlsel apply dataset.pa", "dataset.part="),

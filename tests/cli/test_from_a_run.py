@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rlsel.cli.composing import Composed
 from rlsel.cli.recorded import prefer_given
 from rlsel.commands.requests import ApplyRequest, FinetuneRequest, RunOptions, RunSettings, TrainOnSubsetRequest
 from rlsel.commands.settings import selection_settings
@@ -192,9 +193,57 @@ def test_the_parent_of_several_runs_names_one_of_them(rlsel: Callable[..., Any],
     assert result.err.endswith("choose one of the runs in it, for example el2n/ratio-0.30_seed-0\n")
 
 
+def given(nodes: dict[str, Any], *typed: str) -> Composed:
+    return Composed(name="apply", nodes=nodes, given=typed, several=False)
+
+
 def test_null_means_as_recorded() -> None:
-    assert prefer_given(None, 3) == 3
-    assert prefer_given(0, 3) == 0
-    assert prefer_given({"a": None, "b": 2}, {"a": 1, "b": 1}) == {"a": 1, "b": 2}
-    assert prefer_given({"_target_": "x.Y", "a": None, "b": 2}, {"a": 1, "c": 1}) == {"_target_": "x.Y", "b": 2}
-    assert prefer_given({"a": None, "b": 2}, None) == {"b": 2}
+    assert prefer_given(given({"seed": None}), "seed", 3) == 3
+    assert prefer_given(given({"seed": 0}, "seed"), "seed", 3) == 0
+    assert prefer_given(given({"x": {"a": None, "b": 2}}, "x.b"), "x", {"a": 1, "b": 1}) == {"a": 1, "b": 2}
+    own = {"_target_": "x.Y", "a": None, "b": 2}
+    assert prefer_given(given({"x": own}, "x"), "x", {"a": 1, "c": 1}) == {"_target_": "x.Y", "b": 2}
+    assert prefer_given(given({"x": {"a": None, "b": 2}}), "x", None) == {"b": 2}
+
+
+def test_null_that_was_typed_means_the_default() -> None:
+    assert prefer_given(given({"x": {"a": None, "b": None}}, "x.a"), "x", {"a": 1, "b": 1}) == {"b": 1}
+    assert prefer_given(given({"seed": None}, "seed"), "seed", 3) is None
+
+
+def test_a_group_that_was_chosen_by_name_takes_nothing_from_the_record() -> None:
+    recorded = {"epochs": 3, "steps": 12}
+    chosen = {"epochs": 30, "steps": None}
+    assert prefer_given(given({"training": chosen}, "training"), "training", recorded) == {"epochs": 30}
+    as_recorded = {"epochs": None, "steps": None}
+    assert prefer_given(given({"training": as_recorded}, "training"), "training", recorded) == recorded
+
+
+def test_a_typed_null_takes_the_place_of_what_was_recorded(
+    rlsel: Callable[..., Any], apply: Any, finetune_ratio: Any, run: Path
+) -> None:
+    nulls = ("dataset.train_size=null", "export.mode=null", "dataset.label_noise=null")
+    result = rlsel("apply", "run=run", "ratio=0.2", *nulls)
+    assert result.code == 0, result.err
+    assert apply.request.settings.variation == Variation()
+    assert apply.request.export == ExportSettings(temperature=0.5)
+    result = rlsel(
+        "finetune-ratio", "run=run", "ratio=0.2", "features=continued", "training.step_milestones=null", "jobs=1"
+    )
+    assert result.code == 0, result.err
+    assert finetune_ratio.request.settings.training == TrainingSettings(epochs=3)
+    assert finetune_ratio.request.settings.variation == SETTINGS.variation
+
+
+def test_a_seed_that_is_null_is_refused_as_everywhere(rlsel: Callable[..., Any], run: Path) -> None:
+    assert "seed must be an integer of at least 0, got None" in rlsel("apply", "run=run", "ratio=0.2", "seed=null").err
+
+
+@pytest.mark.parametrize("setting", ["training.epochs=3", "training.steps=3", "training.steps=null"])
+def test_the_length_of_a_fine_tuning_has_one_name(
+    rlsel: Callable[..., Any], finetune_ratio: Any, run: Path, setting: str
+) -> None:
+    result = rlsel("finetune-ratio", "run=run", "ratio=0.2", "features=continued", setting)
+    key = setting.partition("=")[0]
+    assert result.err == f"error: {key} must not be given for finetune-ratio: epochs= says how long it takes\n"
+    assert (result.code, finetune_ratio.requests) == (2, [])

@@ -112,6 +112,7 @@ def test_a_folder_of_own_options_is_found(rlsel: Callable[..., Any], select: Any
         (tmp_path / "own" / group / f"{name}.yaml").write_text(text)
     (tmp_path / "my_models.py").write_text(
         "import dataclasses\n\n@dataclasses.dataclass\nclass Mine:\n    name = 'mine'\n    layers: int = 1\n"
+        "    def build(self, image_shape, num_classes): ...\n"
     )
     result = rlsel("select", "--config-dir", "own", "experiment=mine", "selectors=[gentle,random]")
     assert result.code == 0, result.err
@@ -126,5 +127,6 @@ def test_options_may_stand_anywhere(rlsel: Callable[..., Any], select: Any) -> N
 
 
 def test_the_home_folder_may_be_written_short(rlsel: Callable[..., Any], select: Any) -> None:
-    rlsel("select", "features='~/f.npy'")
+    rlsel("select", "features=~/f.npy", "run_dir=~no-such-user/x")
     assert select.request.features == Path.home() / "f.npy"
+    assert select.request.options.run_dir == Path.cwd() / "~no-such-user" / "x"

@@ -91,7 +91,7 @@ def test_a_place_where_nothing_can_be_written_is_refused(rlsel: Callable[..., An
     (tmp_path / "outputs").write_text("a file in the way")
     result = rlsel("select", "-m", "ratio=0.3,0.5")
     assert result.code == 2
-    assert result.err.startswith("error: cannot write outputs/select")
+    assert result.err.startswith(f"error: cannot write {tmp_path}/outputs/select")
     assert result.err.count("\n") == 1
 
 
@@ -115,3 +115,39 @@ def test_ctrl_c_ends_the_whole_sweep(rlsel: Callable[..., Any], select: Any, tmp
     assert rlsel("select", "-m", "ratio=0.3,0.5").code == 130
     assert len(select.requests) == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("run_dir", ["../elsewhere/2024_01_05", "'../elsewhere/2024_01_05','../elsewhere/b c'"])
+def test_with_a_place_of_its_own_a_sweep_leaves_the_working_folder_alone(
+    rlsel: Callable[..., Any],
+    select: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_dir: str,
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    (work / "outputs").write_text("where a sweep would write without run_dir")
+    seen: list[set[str]] = []
+    select.act = lambda request, reporter: seen.append({path.name for path in work.iterdir()})
+    result = rlsel("select", "-m", "ratio=0.3,0.5", f"run_dir={run_dir}")
+    assert result.code == 0, result.err
+    assert seen == [{"outputs"}] * len(select.requests)
+    assert [path.name for path in tmp_path.iterdir()] == ["work"], "nothing of the sweep stays elsewhere either"
+
+
+def test_a_sweep_removes_no_folder_that_it_did_not_make(rlsel: Callable[..., Any], select: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "empty").mkdir(parents=True)
+    assert rlsel("select", "-m", "seed=0,1", "run_dir=mine/empty").code == 0
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "empty"]
+
+
+def test_each_job_leaves_its_run_below_the_place_given(
+    rlsel: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = rlsel("select", "-m", "selector=random", "dataset.train_size=50", "ratio=0.3,0.5", "run_dir=runs")
+    assert result.code == 0, result.err
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["random"]
+    assert len(list((tmp_path / "runs" / "random").iterdir())) == 2

@@ -470,8 +470,8 @@ def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ratios": ()}, "ratios must be a list of at least one"),
-        ({"ratios": (0.5, 0.5)}, "ratios must name each once, got 0.5 twice"),
+        ({"ratios": ()}, "ratios must be a number in \\(0, 1\\] or a list of such, got '\\[\\]'"),
+        ({"ratios": (0.5, 0.5)}, "ratios must name each ratio once, got 0.5 twice"),
         ({"ratios": (0.0,)}, "ratios must be a number in \\(0, 1\\], got 0.0"),
         ({"seeds": ()}, "seeds must be a list of at least one"),
         ({"seeds": (1, 1)}, "seeds must name each once, got 1 twice"),

@@ -17,6 +17,7 @@ from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import ExportSettings
+from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.checkpoints import load_tensors
@@ -109,7 +110,7 @@ def test_the_coreset_is_the_same_alone_and_in_a_list(request_for: Request) -> No
 def test_the_training_can_be_continued(request_for: Request, source: Path, reporter: Any) -> None:
     folder = finetune_ratio(request_for(features="continued"), reporter)
     assert reporter.trainings == ["target small_cnn, continued"]
-    assert names(folder) == FILES | POLICY | {"metrics.jsonl", "target.safetensors"}
+    assert names(folder) == FILES | POLICY | {"metrics.jsonl", "target.safetensors", "target.json"}
     rows: list[Mapping[str, float]] = [json.loads(row) for row in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert [row["learning_rate"] for row in rows] == [pytest.approx(0.01 * 0.05)] * 3, "it had come to its end"
@@ -203,3 +204,41 @@ def test_a_value_out_of_range_is_refused(request_for: Request, name: str, value:
 def test_the_threshold_of_the_adapted_policy(request_for: Request) -> None:
     coreset = Coreset.load(run(request_for(export=ExportSettings(mode="threshold"))))
     assert coreset.indices.tolist() == np.flatnonzero(coreset.scores > 0).tolist()
+
+
+def test_a_run_that_did_not_finish_is_refused(request_for: Request, source: Path, tmp_path: Path) -> None:
+    (source / "status.json").write_text('{"state": "running"}')
+    with pytest.raises(
+        CoresetError, match=r"run must be the folder of a finished run, got .*source', which is running"
+    ):
+        run(request_for("new/run"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_target_of_another_architecture_is_not_continued(
+    request_for: Request, settings: RunSettings, tmp_path: Path
+) -> None:
+    wider = replace(settings, model=SmallCNN(width=4))
+    with pytest.raises(CoresetError, match="it is no small_cnn as the run recorded it"):
+        run(request_for("new/run", settings=wider, features="continued"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_policy_of_other_features_cannot_see_the_target_train_on(
+    request_for: Request, settings: RunSettings, tmp_path: Path
+) -> None:
+    given = tmp_path / "given.npy"
+    np.save(given, np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32))
+    source = selected(settings, tmp_path / "given", features=given)
+    with pytest.raises(CoresetError, match=r"learned on .*given\.npy: use features=saved"):
+        run(request_for("new/run", run=source, features="continued"))
+    assert not (tmp_path / "new").exists()
+    assert len(Coreset.load(run(request_for("saved", run=source)))) == 36
+
+
+def test_a_training_can_be_continued_twice_but_not_without_its_target(request_for: Request, source: Path) -> None:
+    first = run(request_for("first", features="continued"))
+    assert Coreset.load(run(request_for("second", run=first, features="continued"))).provenance.parent == str(first)
+    saved = run(request_for("saved"))
+    with pytest.raises(CoresetError, match=f"made with features=saved: give the run that it began with, {source}$"):
+        run(request_for("third", run=saved, features="continued"))

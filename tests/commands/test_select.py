@@ -25,6 +25,7 @@ from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selecto
 from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
+from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned
 from rlsel.training.reporting import SilentReporter
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
@@ -171,8 +172,9 @@ def test_the_size_is_exact(request_for: Request, ratio: float, kept: int) -> Non
         assert coreset.indices.tolist() == list(range(90))
 
 
-def test_the_threshold_of_a_policy(request_for: Request) -> None:
-    folder = run(request_for(export=ExportSettings(mode="threshold")))
+@pytest.mark.parametrize("policy", [QUICK, RLSelectorFinetuned(epochs=2)], ids=lambda policy: policy.name)
+def test_the_threshold_of_a_policy(request_for: Request, policy: Selector) -> None:
+    folder = run(request_for(selectors=(policy,), export=ExportSettings(mode="threshold")))
     coreset = Coreset.load(folder)
     assert coreset.indices.tolist() == np.flatnonzero(coreset.scores > 0).tolist()
     assert record(folder)["ratio"]["achieved"] == record(folder)["ratio"]["thresholded"]

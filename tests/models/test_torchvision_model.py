@@ -57,8 +57,12 @@ def test_refuses_a_name_that_is_no_classifier(name: str, message: str | None) ->
     [
         ("resnet18", (2, 32, 32), r"needs images of 1 or 3 channels, got 2: use resnet18 or small_cnn$"),
         ("squeezenet1_1", (3, 64, 64), r"does not end in a linear layer: use a network that does$"),
-        ("alexnet", (3, 28, 28), r"does not take images of 28 x 28 pixels \(.+\): use another network$"),
-        ("vit_b_32", (3, 64, 64), r"does not take images of 64 x 64 pixels \(.+\): use another network$"),
+        ("alexnet", (3, 28, 28), r"does not take images of 28 x 28 pixels and 3 channels \(.+\): use another"),
+        (
+            "vit_b_32",
+            (3, 64, 64),
+            r"does not take images of 64 x 64 pixels and 3 channels \(.+\): use another",
+        ),
     ],
 )
 def test_refuses_images_that_the_network_cannot_take(

@@ -19,7 +19,8 @@ from omegaconf import OmegaConf
 from rlsel import selectors
 from rlsel.budget import kept_count
 from rlsel.export import ExportSettings, choose, resolve
-from rlsel.selectors.base import Scores, SelectionTask, Selector, for_ratio
+from rlsel.models.small_cnn import SmallCNN
+from rlsel.selectors.base import Scores, SelectionTask, Selector, for_ratio, scored, uses
 from rlsel.selectors.target import SharedTraining
 
 RATIO = 0.37
@@ -138,3 +139,24 @@ def test_another_seed_gives_another_set(
     first = chosen(built(name), scores_in_a_list(0)[name], tiny_task)
     other = chosen(built(name), scores_in_a_list(1)[name], dataclasses.replace(tiny_task, seed=1))
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_method_says_it_uses_is_what_moves_its_scores(name: str, tiny_task: SelectionTask) -> None:
+    """The features of the user, and another target model with and without them."""
+    method, features = built(name), torch.rand(90, 5, generator=torch.Generator().manual_seed(1))
+    changes: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "model": {"model": SmallCNN(width=2)},
+        "features": {"features": features},
+        "both": {"features": features, "model": SmallCNN(width=2)},
+    }
+    values = {}
+    for change, given in changes.items():
+        task = dataclasses.replace(tiny_task, **given)
+        [observed] = SharedTraining(task=task, needs=[method.needs(task)]).run()
+        values[change] = scored(method, task, observed).values
+    said = uses(method)
+    assert torch.equal(values["plain"], values["model"]) != said.target
+    assert torch.equal(values["features"], values["both"]) != said.target_beside_features
+    assert torch.equal(values["plain"], values["features"]) != said.features

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rlsel.checks import nearest, refuse
-from rlsel.cli.building import (
-    Node,
-    Plain,
-    as_node,
-    build,
-    convert,
-    setting_names,
-    shown,
-    target_and_settings,
-    unknown_key,
+from rlsel.cli.building import as_node, build, convert
+from rlsel.cli.objects import (
+    chosen_selectors,
+    evaluation_settings,
+    named_selectors,
+    one_selector,
+    run_options,
+    run_settings,
+    selector_parts,
+    train_models,
+)
+from rlsel.cli.unused import (
+    note_unused,
+    of_evaluation,
+    of_export,
+    of_finetuning,
+    of_one_process,
+    of_selectors,
+    of_target,
 )
 from rlsel.errors import ConfigurationError, CoresetError
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
-    from rlsel.commands.requests import DatasetSource, Row, RunOptions, RunSettings
-    from rlsel.data.variation import Variation
-    from rlsel.evaluation.settings import EvaluationSettings
+    from rlsel.commands.requests import Row, RunSettings
     from rlsel.export import ExportSettings
-    from rlsel.models.target import ModelSpec
     from rlsel.selectors.base import Selector
     from rlsel.training.reporting import Reporter
 
 DEFAULT_DATASET = "digits"
 """Of a command that starts from a coreset without a record of its data set."""
-
-PARTS = ("policy", "reward", "cover")
-"""Fields of a selector that have a top-level key of their own."""
 
 
 def select(composed: Composed, reporter: Reporter) -> Path:
@@ -48,11 +50,19 @@ def select(composed: Composed, reporter: Reporter) -> Path:
     nodes = composed.nodes
     request = SelectRequest(
         ratios=parse_ratios(nodes["ratio"]),
-        settings=_settings(nodes),
-        selectors=_selectors(composed, reporter),
+        settings=run_settings(nodes),
+        selectors=chosen_selectors(composed),
         export=build(ExportSettings, composed.node("export"), "export"),
         features=convert(nodes["features"], Path | None, "features"),
-        options=_options(composed),
+        options=run_options(composed),
+    )
+    note_unused(
+        composed,
+        reporter,
+        of_selectors(request.selectors),
+        of_target(request.selectors, features=request.features is not None),
+        of_export((selector, request.export) for selector in request.selectors),
+        of_one_process(composed),
     )
     return run(request, reporter)
 
@@ -63,6 +73,9 @@ def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.commands.finetune_ratio import finetune_ratio as run
     from rlsel.commands.requests import FinetuneRequest
 
+    for key in ("training.epochs", "training.steps"):
+        if composed.typed(key):
+            raise ConfigurationError(f"{key} must not be given for finetune-ratio: epochs= says how long it takes")
     ratios = parse_ratios(composed.nodes["ratio"])
     recorded = _recorded(composed, ("dataset", "training", "export", "seed"))
     request = FinetuneRequest(
@@ -73,7 +86,14 @@ def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
         epochs=composed.nodes["epochs"],
         features=composed.nodes["features"],
         export=recorded.export,
-        options=_options(composed),
+        options=run_options(composed),
+    )
+    note_unused(
+        composed,
+        reporter,
+        of_finetuning(request.features),
+        of_export([(request.selector, request.export)]),
+        of_one_process(composed),
     )
     return run(request, reporter)
 
@@ -92,8 +112,9 @@ def apply(composed: Composed, reporter: Reporter) -> Path:
         selector=recorded.selector,
         ratios=ratios,
         export=recorded.export,
-        options=_options(composed),
+        options=run_options(composed),
     )
+    note_unused(composed, reporter, of_export([(request.selector, request.export)]), of_one_process(composed))
     return run(request, reporter)
 
 
@@ -114,12 +135,12 @@ def _recorded(composed: Composed, keys: Sequence[str]) -> _Recorded:
 
     folder = convert(composed.nodes["run"], Path, "run")
     recorded = read_recorded(folder, "run")
-    nodes = {**recorded, **{key: prefer_given(composed.nodes[key], recorded.get(key)) for key in keys}}
+    nodes = {**recorded, **{key: prefer_given(composed, key, recorded.get(key)) for key in keys}}
     try:
         return _Recorded(
             run=folder,
-            settings=_settings(nodes),
-            selector=_selector(as_node(nodes["selector"], "selector"), _parts(nodes)),
+            settings=run_settings(nodes),
+            selector=one_selector(as_node(nodes["selector"], "selector"), selector_parts(nodes)),
             export=build(ExportSettings, as_node(nodes["export"], "export"), "export"),
         )
     except KeyError as error:
@@ -142,10 +163,14 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
         recorded = read_recorded(coreset, "coreset").get("dataset")
     else:
         recorded = compose_option("dataset", DEFAULT_DATASET)
-    nodes = {**composed.nodes, "dataset": prefer_given(composed.nodes["dataset"], recorded)}
+    nodes = {**composed.nodes, "dataset": prefer_given(composed, "dataset", recorded)}
     request = TrainOnSubsetRequest(
-        coreset=coreset, settings=_settings(nodes), evaluation=_evaluation(composed), options=_options(composed)
+        coreset=coreset,
+        settings=run_settings(nodes),
+        evaluation=evaluation_settings(composed),
+        options=run_options(composed),
     )
+    note_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
     return run(request, reporter)
 
 
@@ -157,25 +182,30 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.export import ExportSettings
 
     nodes, seeds = composed.nodes, composed.nodes["seeds"]
-    settings = _settings({**nodes, "seed": 0})
-    parts = _parts(nodes)
-    selectors = _named_selectors(composed, nodes["selectors"], parts)
-    variants = _variants(composed)
-    _note_unused_parts(composed, [*selectors, *(row.selector for row in variants)], reporter)
+    settings = run_settings({**nodes, "seed": 0})
+    parts = selector_parts(nodes)
+    selectors = named_selectors(composed, nodes["selectors"], parts)
     request = CompareRequest(
         settings=settings,
         selectors=selectors,
-        variants=variants,
+        variants=_variants(composed),
         ratios=parse_ratios(nodes["ratios"], "ratios"),
         seeds=convert(seeds if isinstance(seeds, Sequence) else [seeds], tuple[int, ...], "seeds"),
         budget=nodes["budget"],
-        train_models=_train_models(nodes["train_models"], settings.model),
-        evaluation=_evaluation(composed),
+        train_models=train_models(nodes["train_models"], settings.model),
+        evaluation=evaluation_settings(composed),
         policy=parts["policy"],
         reward=parts["reward"],
         cover=parts["cover"],
         export=build(ExportSettings, composed.node("export"), "export"),
-        options=_options(composed),
+        options=run_options(composed),
+    )
+    note_unused(
+        composed,
+        reporter,
+        of_selectors([row.selector for row in request.rows]),
+        of_export((row.selector, row.export) for row in request.rows),
+        of_evaluation(request.evaluation),
     )
     return run(request, reporter)
 
@@ -195,7 +225,7 @@ def _variants(composed: Composed) -> tuple[Row, ...]:
             nodes = variant_nodes(composed.nodes, given)
             row = Row(
                 name=str(name),
-                selector=_selector(as_node(nodes["selector"], "selector"), _parts(nodes)),
+                selector=one_selector(as_node(nodes["selector"], "selector"), selector_parts(nodes)),
                 export=build(ExportSettings, as_node(nodes["export"], "export"), "export"),
                 overrides=tuple(f"{key}={value}" for key, value in given.items()),
             )
@@ -203,130 +233,3 @@ def _variants(composed: Composed) -> tuple[Row, ...]:
             raise ConfigurationError(f"variants.{name}: {error}") from error
         rows.append(row)
     return tuple(rows)
-
-
-def _train_models(given: Plain, selecting: ModelSpec) -> tuple[ModelSpec, ...]:
-    """Builds the models by name, `{name: {setting: value}}` for one with settings of its own.
-
-    The model that selects keeps its settings where it is named too.
-    """
-    from rlsel.cli.composing import compose_option
-
-    models: list[ModelSpec] = []
-    for item in () if given is None else given if isinstance(given, list) else [given]:
-        name, own = next(iter(item.items())) if isinstance(item, Mapping) and len(item) == 1 else (item, None)
-        if name == selecting.name and own is None:
-            models.append(selecting)
-            continue
-        option = compose_option("model", name) if isinstance(name, str) else None
-        if option is None:
-            raise refuse("train_models", "a list of names, as in [small_cnn,resnet18]", given)
-        models.append(_build_target({**option, **as_node(own or {}, f"train_models.{name}")}, f"train_models.{name}"))
-    return tuple(models)
-
-
-def _settings(nodes: Node) -> RunSettings:
-    from rlsel.commands.requests import RunSettings
-    from rlsel.training.settings import TrainingSettings
-
-    source, variation = _dataset(as_node(nodes["dataset"], "dataset"))
-    model: ModelSpec = _build_target(as_node(nodes["model"], "model"), "model")
-    training = build(TrainingSettings, as_node(nodes["training"], "training"), "training")
-    return RunSettings(dataset=source, variation=variation, model=model, training=training, seed=nodes["seed"])
-
-
-def _dataset(node: Node) -> tuple[DatasetSource, Variation]:
-    """Parts the one `dataset` node of a user into where it is read from and what is changed in it."""
-    from rlsel.data.variation import Variation
-
-    cls, node = target_and_settings(node, "dataset")
-    of_source, of_variation = setting_names(cls), setting_names(Variation)
-    for name in node:
-        if name not in of_source | of_variation:
-            raise unknown_key(f"dataset.{name}", of_source | of_variation)
-    source: DatasetSource = build(cls, {name: node[name] for name in node if name in of_source}, "dataset")
-    return source, build(Variation, {name: node[name] for name in node if name in of_variation}, "dataset")
-
-
-def _build_target(node: Node, key: str) -> Plain:
-    cls, settings = target_and_settings(node, key)
-    return build(cls, settings, key)
-
-
-def _parts(nodes: Node) -> Mapping[str, Any]:
-    """Builds the policy, the reward and the cover settings, each where the configuration has it."""
-    from rlsel.cover.settings import CoverSettings
-
-    parts = {key: _build_target(as_node(nodes[key], key), key) for key in ("policy", "reward") if key in nodes}
-    if "cover" in nodes:
-        parts["cover"] = build(CoverSettings, as_node(nodes["cover"], "cover"), "cover")
-    return parts
-
-
-def _selector(node: Node, parts: Mapping[str, Any]) -> Selector:
-    cls, node = target_and_settings(node, "selector")
-    wanted = [key for key in PARTS if key in setting_names(cls)]
-    if "ratio" in node:
-        raise ConfigurationError("selector.ratio is no setting of its own: give ratio=")
-    selector: Selector = build(cls, node, "selector", supplied={key: parts[key] for key in wanted}, hidden=("ratio",))
-    return selector
-
-
-def _selectors(composed: Composed, reporter: Reporter) -> tuple[Selector, ...]:
-    parts = _parts(composed.nodes)
-    names = composed.nodes["selectors"]
-    if names is None:
-        selectors: tuple[Selector, ...] = (_selector(composed.node("selector"), parts),)
-    else:
-        selectors = _named_selectors(composed, names, parts)
-    _note_unused_parts(composed, selectors, reporter)
-    return selectors
-
-
-def _note_unused_parts(composed: Composed, selectors: Sequence[Selector], reporter: Reporter) -> None:
-    for key in PARTS:
-        given = any(name.partition(".")[0] == key for name in composed.given)
-        if given and not any(key in setting_names(type(selector)) for selector in selectors):
-            reporter.note(f"note: {key} has no effect on selector={selectors[0].name}")
-
-
-def _named_selectors(composed: Composed, names: object, parts: Mapping[str, Any]) -> tuple[Selector, ...]:
-    from rlsel.cli.composing import compose_option, group_options
-
-    if isinstance(names, str):
-        names = [names]
-    if not isinstance(names, Sequence) or not names:
-        raise refuse("selectors", "a list of names, as in [random,el2n]", shown(names))
-    for name in composed.given:
-        if name.partition(".")[0] == "selector":
-            raise ConfigurationError(f"selectors= takes each selector with its default settings: leave out {name}=")
-    options = group_options("selector")
-    for name in names:
-        if name not in options:
-            raise refuse("selectors", f"names of {', '.join(options)}", name, nearest(str(name), options))
-        if names.count(name) > 1:
-            raise ConfigurationError(f"selectors must name each selector once, got {name!r} twice: remove one")
-    return tuple(_selector(compose_option("selector", name), parts) for name in names)
-
-
-def _evaluation(composed: Composed) -> EvaluationSettings:
-    """Builds what a trained model is measured on; a single name stands for a list of one."""
-    from rlsel.evaluation.settings import EvaluationSettings
-
-    node = composed.node("evaluation")
-    names = node.get("datasets")
-    return build(EvaluationSettings, {**node, "datasets": [names] if isinstance(names, str) else names}, "evaluation")
-
-
-def _options(composed: Composed) -> RunOptions:
-    from rlsel.commands.requests import RunOptions
-    from rlsel.training.devices import DeviceSettings
-
-    nodes = composed.nodes
-    return RunOptions(
-        run_dir=convert(nodes["run_dir"], Path | None, "run_dir"),
-        several=composed.several,
-        resume=nodes["resume"],
-        jobs=nodes["jobs"],
-        device=build(DeviceSettings, composed.node("device"), "device"),
-    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from rlsel.checks import nearest, refuse
 from rlsel.errors import ConfigurationError
+from rlsel.importing import import_named
 
 Node = Mapping[str, Any]
 """A level of a configuration: names to scalars, lists and further levels."""
@@ -91,36 +90,30 @@ def build(
     return cls(**values)
 
 
-def target_and_settings(node: Node, key: str) -> tuple[type[Any], Node]:
-    """Parts a node into the dataclass that it names as its `_target_`, and the settings of that class.
+def named_target(node: Node, key: str) -> tuple[object, Node]:
+    """Parts a node into what it names as its `_target_`, and the other settings.
 
     Modules in the working folder are found too.
 
     Raises:
-        ConfigurationError: if there is no `_target_`, or it is not an importable dataclass.
+        ConfigurationError: if there is no `_target_`, or it cannot be imported.
     """
     target = node.get("_target_")
     if not isinstance(target, str) or "." not in target:
-        raise refuse(f"{key}._target_", "the import path of a dataclass, as in package.module.Class", target)
-    module_name, _, name = target.rpartition(".")
-    try:
-        found = getattr(_import(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise refuse(f"{key}._target_", "importable", target, f"{type(error).__name__}: {error}") from error
+        raise refuse(f"{key}._target_", "an import path, as in package.module.Class", target)
+    return import_named(target, f"{key}._target_"), {name: value for name, value in node.items() if name != "_target_"}
+
+
+def target_and_settings(node: Node, key: str) -> tuple[type[Any], Node]:
+    """Parts a node into the dataclass that it names as its `_target_`, and the settings of that class.
+
+    Raises:
+        ConfigurationError: if there is no `_target_`, or it is not an importable dataclass.
+    """
+    found, settings = named_target(node, key)
     if not (isinstance(found, type) and is_dataclass(found)):
-        raise refuse(f"{key}._target_", "a dataclass", target, "write @dataclass over the class")
-    return found, {name: value for name, value in node.items() if name != "_target_"}
-
-
-def _import(module_name: str) -> types.ModuleType:
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        here = str(Path.cwd())
-        if here in sys.path or error.name != module_name.partition(".")[0]:
-            raise
-        sys.path.append(here)
-        return importlib.import_module(module_name)
+        raise refuse(f"{key}._target_", "a dataclass", node["_target_"], "write @dataclass over the class")
+    return found, settings
 
 
 def _field_types(cls: type[Any], key: str) -> Mapping[str, Any]:
@@ -169,9 +162,12 @@ def convert(value: Plain, wanted: Annotation, key: str) -> Plain:
 
 
 def _convert_scalar(value: Plain, wanted: type, key: str) -> Plain:
-    if wanted is Path and isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+    if wanted is Path and isinstance(value, str) and value != "":
         # absolute, so that a command that starts from the run finds it from anywhere
-        return absolute_path(str(value))
+        return absolute_path(value)
+    if wanted is Path and isinstance(value, int | float):
+        # a file of settings wrote 007 or 2024_01_05, and what the zeros and underscores were is lost
+        raise refuse(key, _SCALARS[wanted], value, f"put it in quotes, as in '{key}=\"2024\"'")
     if wanted is str and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
@@ -215,7 +211,7 @@ def _convert_tuple(value: Plain, items: tuple[Annotation, ...], key: str) -> tup
 
 def absolute_path(text: str) -> Path:
     """Returns the absolute path that a user means, without resolving links: it is printed as it was given."""
-    return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100
+    return Path(os.path.abspath(os.path.expanduser(text)))  # noqa: PTH100, PTH111 - `~name` of nobody stays as it is
 
 
 def shown(value: object) -> object:

@@ -39,9 +39,11 @@ def complete(program: str, request: Sequence[str]) -> None:
             return
         if words[0] not in COMMANDS:
             return
+        from rlsel.cli.typed import as_typed
+
         command = COMMANDS[words[0]]
-        settings = [word for word in words[1:] if not word.startswith("-")]
-        line = " ".join([Path(program).name, *settings])
+        *settings, last = [word for word in words[1:] if not word.startswith("-")]
+        line = " ".join([Path(program).name, *as_typed(settings, several=False), last])
         os.environ["COMP_LINE"], os.environ["COMP_POINT"] = line, str(len(line))
     _ask_hydra(program, request, command)
 

@@ -46,6 +46,10 @@ class Composed:
         """
         return as_node(self.nodes[key], key)
 
+    def typed(self, key: str) -> list[str]:
+        """Returns what the user typed of a key: itself, or keys below it."""
+        return [name for name in self.given if name == key or name.startswith(f"{key}.")]
+
 
 def read_composed(config: DictConfig, hydra: HydraConf, command: Command) -> Composed:
     """Checks the top-level keys of a composed configuration and turns it into plain containers.

@@ -16,6 +16,7 @@ from pathlib import Path
 import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -26,6 +27,7 @@ from rlsel.cli.failures import COMPOSITION_ERRORS, explain
 from rlsel.cli.options import Options, parse_options
 from rlsel.cli.output import print_error, print_result
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
+from rlsel.cli.typed import given_paths
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.errors import ConfigurationError, RlselError
 
@@ -143,15 +145,24 @@ def run_command(command: Command, options: Options, arguments: Sequence[str]) ->
     Raises:
         ConfigurationError: if the configuration cannot be composed; no job has run then.
     """
-    sweep_folder = Path("outputs", command.name, ".sweep", str(os.getpid()))
-    job = Job(command=command, arguments=tuple(arguments), sweep_folder=Path.cwd() / sweep_folder)
-    for_hydra = [arguments[0], *options.for_hydra(), f"hydra.sweep.dir={sweep_folder}", *options.overrides]
+    sweep_folder = _sweep_folder(command, options)
+    new = [folder for folder in (sweep_folder, *sweep_folder.parents) if not folder.exists()]
+    job = Job(command=command, arguments=tuple(arguments), sweep_folder=sweep_folder)
+    place = QuotedString(text=str(sweep_folder), quote=Quote.single).with_quotes()
+    for_hydra = [arguments[0], *options.for_hydra(), f"hydra.sweep.dir={place}", *options.overrides]
     try:
         run_hydra(for_hydra, command, None if options.shows else job)
         swept = [Outcome(**json.loads(path.read_text())) for path in sorted(job.sweep_folder.glob("*.json"))]
     finally:
-        _sweep_up(sweep_folder)
+        _sweep_up(sweep_folder, new)
     return job.outcomes + swept
+
+
+def _sweep_folder(command: Command, options: Options) -> Path:
+    """Returns where a sweep keeps what only it needs: below the results, as nothing else may be writable."""
+    run_dirs = [path for path in given_paths(options.overrides, "run_dir") if path]
+    parent = absolute_path(run_dirs[0]) if run_dirs else Path.cwd() / "outputs" / command.name
+    return parent / ".sweep" / str(os.getpid())
 
 
 def show_help(command: Command, options: Options, program: str) -> None:
@@ -227,13 +238,19 @@ def _full_errors() -> Iterator[None]:
             os.environ["HYDRA_FULL_ERROR"] = before
 
 
-def _sweep_up(sweep_folder: Path) -> None:
-    """Removes what Hydra and the jobs wrote for the time of a sweep; the logs of a cluster stay."""
+def _sweep_up(sweep_folder: Path, new: Sequence[Path]) -> None:
+    """Removes what Hydra and the jobs wrote for the time of a sweep; the logs of a cluster stay.
+
+    Args:
+        sweep_folder: Where they wrote.
+        new: The folders on the way to it that the sweep made, the deepest first.
+    """
     if not sweep_folder.is_dir():
         return
     for path in [*sweep_folder.glob("*.json"), sweep_folder / "multirun.yaml"]:
         path.unlink(missing_ok=True)
-    for folder in [sweep_folder, *sweep_folder.parents[:3]]:
+    # its parent, if it was there, was left by a sweep that ran beside this one
+    for folder in dict.fromkeys([sweep_folder, sweep_folder.parent, *new]):
         with contextlib.suppress(OSError):
             folder.rmdir()
 

@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -85,7 +86,9 @@ def _run(name: str, arguments: Sequence[str], argv: Sequence[str]) -> int:
         raise ConfigurationError(f"option --config-dir must name a folder, got {options.config_dir!r}")
 
     from rlsel.cli.job import common_folder, run_command, show_help
+    from rlsel.cli.typed import as_typed
 
+    options = replace(options, overrides=as_typed(options.overrides, several=options.sweeps))
     if "--help" in options.flags:
         show_help(command, options, argv[0])
         return 0

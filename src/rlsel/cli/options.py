@@ -34,6 +34,11 @@ class Options:
         """Whether the command only shows something and runs nothing."""
         return bool(self.others or self.flags & {"--hydra-help", "--shell-completion"})
 
+    @property
+    def sweeps(self) -> bool:
+        """Whether commas part the values of several jobs."""
+        return "--multirun" in self.flags or "hydra.mode=MULTIRUN" in self.overrides
+
     def without(self, *flags: str) -> Options:
         """Returns the same without some flags."""
         return replace(self, flags=self.flags - set(flags))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -11,6 +12,9 @@ from yaml import YAMLError
 
 from rlsel.cli.building import Node, Plain
 from rlsel.errors import CoresetError
+
+if TYPE_CHECKING:
+    from rlsel.cli.composing import Composed
 
 
 def read_recorded(run: Path, key: str) -> Node:
@@ -42,17 +46,23 @@ def read_recorded(run: Path, key: str) -> Node:
     return {str(name): value for name, value in nodes.items()}
 
 
-def prefer_given(given: Plain, recorded: Plain) -> Plain:
+def prefer_given(composed: Composed, key: str, recorded: Plain) -> Plain:
     """Returns what a command uses: the values that the user gave, else those that the run recorded.
 
+    Null stands for "as recorded", but for the default of the class where the user typed it.
+
     Args:
-        given: A composed value, in which null stands for "as recorded". A level that names a `_target_` of its own
-            stands for itself, without its nulls.
+        composed: The composed configuration.
+        key: A top-level key. A level below it that names a `_target_` of its own, or was chosen by name, stands for
+            itself, without its nulls.
         recorded: The recorded value; None where there is none.
     """
+    given = composed.nodes[key]
     if not isinstance(given, Mapping):
-        return recorded if given is None else given
+        return recorded if given is None and key not in composed.given else given
     chosen = {name: value for name, value in given.items() if value is not None}
-    if "_target_" in chosen or not isinstance(recorded, Mapping):
+    stands_alone = "_target_" in chosen or (key in composed.given and bool(chosen))
+    if stands_alone or not isinstance(recorded, Mapping):
         return chosen
-    return {**recorded, **chosen}
+    kept = {name: value for name, value in recorded.items() if f"{key}.{name}" not in composed.given}
+    return {**kept, **chosen}

@@ -12,24 +12,24 @@ from lightning_fabric import Fabric
 
 from rlsel.budget import kept_count
 from rlsel.commands.datasets import read_dataset
-from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, run_folder, to_make
+from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
 from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import FinetuneRequest
 from rlsel.commands.settings import selection_settings, settings_hash
+from rlsel.commands.targets import load_target, load_target_input, save_target
 from rlsel.coreset import Coreset
 from rlsel.cutting import Origin, cut
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
-from rlsel.errors import ConfigurationError
+from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import resolve
 from rlsel.models.target import TargetModel
 from rlsel.selectors.base import Recording, Scores
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.rl_selector import RLSelector
-from rlsel.training.checkpoints import load_tensors, save_tensors
 from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import EpochRecord, Training, build_model
+from rlsel.training.loop import EpochRecord, Training
 from rlsel.training.observation import Observer
 from rlsel.training.reporting import Reporter
 
@@ -59,7 +59,10 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
             f"run must be a select run of a policy, got one of selector={request.selector.name}: a score needs no "
             "fine-tuning, select it at the other ratio"
         )
+    require_finished(request.run)
     stored = StoredPolicy.load(request.run)
+    if request.features == "continued":
+        _require_own_target(request.run)
     cells = [_cell(request, replace(request.selector, ratio=ratio)) for ratio in request.ratios]
     missing = to_make(cells, again=request.options.resume == "never")
     if missing:
@@ -78,6 +81,26 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
             for cell in missing:
                 _finetune(request, cell, stored, dataset, fabric, reporter, began=time.monotonic() - setup_seconds)
     return common_parent(cells, request.options.run_dir)
+
+
+def _require_own_target(run: Path) -> None:
+    """Refuses a run that has no target model whose features its policy was learned on.
+
+    Raises:
+        CoresetError: in that case.
+    """
+    provenance = Coreset.load(run).provenance
+    features = provenance.selector.settings.get("features")
+    if features == "saved":
+        raise CoresetError(
+            f"run must hold a target model for features=continued, got {str(run)!r}, made with features=saved: give "
+            f"the run that it began with, {provenance.parent}"
+        )
+    if features not in (None, "continued"):
+        raise CoresetError(
+            f"run must be learned on its target model's features for features=continued, got {str(run)!r}, learned on "
+            f"{features}: use features=saved"
+        )
 
 
 def _cell(request: FinetuneRequest, selector: RLSelector) -> _Cell:
@@ -119,7 +142,7 @@ def _finetune(
         model = _continue(request, cell, dataset, [*recording.observers, learner], fabric, reporter)
         features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
         learner.settle(features, stored.evidence.behaviour)
-        save_tensors(cell.folder.path / "target.safetensors", model.state_dict())
+        save_target(cell.folder.path, model, dataset)
     logits = learner.judge(cell.selector.ratio)
     learner.stored().save(cell.folder.path)
     coreset = cut(
@@ -155,8 +178,7 @@ def _continue(
 ) -> TargetModel:
     """Goes on training the run's target model at its final learning rate, watched by the learner."""
     source = request.settings
-    model = build_model(source.model, dataset, "target", seed=source.seed)
-    model.load_state_dict(load_tensors(request.run / "target.safetensors"))
+    model = load_target(request.run, source.model, load_target_input(request.run))
     metrics = MetricsFile(cell.folder.path / "metrics.jsonl")
 
     def write(record: EpochRecord) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from rlsel.checks import int_at_least, number_between, one_of, positive_int, refuse
+from rlsel.budget import parse_ratios
+from rlsel.checks import int_at_least, one_of, positive_int, refuse
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
@@ -104,6 +105,11 @@ class SelectRequest:
     features: Path | None = None
     options: RunOptions = field(default_factory=RunOptions)
 
+    def __post_init__(self) -> None:
+        _require_some("selectors", self.selectors)
+        _require_each_once("selectors", [selector.name for selector in self.selectors])
+        parse_ratios(self.ratios)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneRequest:
@@ -130,6 +136,7 @@ class FinetuneRequest:
     options: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
+        parse_ratios(self.ratios)
         positive_int("epochs", self.epochs)
         one_of("features", self.features, ("saved", "continued"))
 
@@ -153,6 +160,9 @@ class ApplyRequest:
     ratios: tuple[float, ...]
     export: ExportSettings = field(default_factory=ExportSettings)
     options: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        parse_ratios(self.ratios)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +239,7 @@ class CompareRequest:
     options: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
+        _require_some("selectors", self.selectors)
         _require_each_once("selectors", [selector.name for selector in self.selectors])
         _require_each_once("variants", [row.name for row in self.variants])
         taken = {"full", "random", *(selector.name for selector in self.selectors)}
@@ -236,16 +247,12 @@ class CompareRequest:
             if row.name in taken:
                 raise refuse("variants", f"named differently from {', '.join(sorted(taken))}", row.name)
         _require_each_once("train_models", [model.name for model in self.train_models])
-        _require_each_once("ratios", self.ratios)
+        parse_ratios(self.ratios, "ratios")
+        _require_some("seeds", self.seeds)
         _require_each_once("seeds", self.seeds)
-        for ratio in self.ratios:
-            number_between("ratios", ratio, 0, 1, low_open=True)
         for seed in self.seeds:
             int_at_least("seeds", seed, 0)
         one_of("budget", self.budget, ("steps", "epochs"))
-        for name, given in (("selectors", self.selectors), ("ratios", self.ratios), ("seeds", self.seeds)):
-            if not given:
-                raise refuse(name, "a list of at least one", "[]")
         training = self.settings.training
         if training.weighting != "none":
             raise refuse(
@@ -262,6 +269,11 @@ class CompareRequest:
         """All methods as rows, in the order of the tables."""
         plain = (Row(name=selector.name, selector=selector, export=self.export) for selector in self.selectors)
         return (*plain, *self.variants)
+
+
+def _require_some(name: str, given: Sequence[object]) -> None:
+    if not given:
+        raise refuse(name, "a list of at least one", "[]")
 
 
 def _require_each_once(name: str, given: Sequence[object]) -> None:

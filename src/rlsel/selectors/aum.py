@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
 
 
@@ -36,6 +36,7 @@ class AUM:
 
     name: ClassVar[str] = "aum"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     def needs(self, task: SelectionTask) -> Needs:
         return dynamics_needs(task)

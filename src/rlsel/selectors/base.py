@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, TypeVar
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -175,6 +176,9 @@ class Scores:
 def _as_scores(given: object, name: str) -> Tensor:
     """Takes what a method returns, a tensor or an array of any real type, as (N,) float32 on the CPU."""
     try:
+        if isinstance(given, np.ndarray):
+            # a copy of its own: torch takes no reversed or read-only array, and none of another byte order
+            given = np.array(given, dtype=given.dtype.newbyteorder("="), order="C")
         values = torch.as_tensor(given).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise refuse(name, "a tensor or an array of one number for each sample", type(given).__name__) from error
@@ -190,8 +194,26 @@ def _as_scores(given: object, name: str) -> Tensor:
     return with_finite_digits
 
 
+@dataclass(frozen=True, kw_only=True)
+class Uses:
+    """Which settings of a run matter to a selector, so that one without effect can be named.
+
+    Attributes:
+        target: Whether it wants the target model trained, by the run or by itself.
+        target_beside_features: Whether it does so where the user brings features.
+        features: Whether it compares samples by the features that the user brings.
+    """
+
+    target: bool = True
+    target_beside_features: bool = True
+    features: bool = True
+
+
 class Selector(Protocol):
-    """A selection method: a frozen keyword-only dataclass whose fields are its hyperparameters."""
+    """A selection method: a frozen keyword-only dataclass whose fields are its hyperparameters.
+
+    Two class variables are read where a method has them: `gives_keep_logits` and `uses`.
+    """
 
     name: ClassVar[str]
     """As on the command line and in `conf/selector/`."""
@@ -238,6 +260,12 @@ def scored(selector: Selector, task: SelectionTask, observed: Observed) -> Score
                 f"{len(values)}"
             )
     return scores
+
+
+def uses(selector: Selector) -> Uses:
+    """Returns what matters to a method, its class variable `uses`; everything, where it does not say so itself."""
+    found: Uses = getattr(selector, "uses", Uses())
+    return found
 
 
 AnySelector = TypeVar("AnySelector", bound=Selector)

@@ -21,7 +21,7 @@ from rlsel.data.loading import load_batches
 from rlsel.errors import DataError
 from rlsel.export import ExportSettings
 from rlsel.randomness import torch_generator
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.costs import announce_cost
 from rlsel.selectors.ordering import random_blocks
 
@@ -125,6 +125,7 @@ class CGScore:
 
     name: ClassVar[str] = "cg_score"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="none")
+    uses: ClassVar[Uses] = Uses(target=False, target_beside_features=False)
 
     repetitions: int = 1
     max_block: int = 4000

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from rlsel.checks import int_at_least, number_between, positive_int
+from rlsel.checks import int_at_least, number_between, positive_int, refuse
 from rlsel.data.loading import load_batches
 from rlsel.randomness import borrowed_global_torch_state, torch_generator
 from rlsel.selectors.base import SelectionTask
@@ -132,8 +132,19 @@ def contrastive_features(task: SelectionTask, settings: ContrastiveSettings) -> 
 
     Returns:
         (N, D) float32 features of the clean training images, on the CPU.
+
+    Raises:
+        ConfigurationError: if the model does not tell its backbone from its head.
     """
     model = build_model(task.model, task.dataset, _STREAM, seed=task.seed)
+    if not isinstance(getattr(model, "head", None), nn.Linear) or not hasattr(model, "backbone"):
+        # a module of the user that gives TargetOutput is taken as it is
+        raise refuse(
+            "model",
+            "a network whose last linear layer is known, to learn features without labels",
+            task.model.name,
+            "let it return logits in place of TargetOutput, or bring features=",
+        )
     width = model.head.in_features
     with borrowed_global_torch_state(task.seed, _STREAM, "projection"):
         projection = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, _PROJECTION))

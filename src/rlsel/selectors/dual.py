@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlsel.checks import int_at_least, number_between
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
 
 _BETA_SUM = 16.0  # a + b of the Beta density
@@ -86,6 +86,7 @@ class DUAL:
 
     name: ClassVar[str] = "dual"
     export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
+    uses: ClassVar[Uses] = Uses(features=False)
 
     epochs: int = 30
     window: int = 10

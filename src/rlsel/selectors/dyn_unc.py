@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlsel.checks import int_at_least
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
 
 
@@ -42,6 +42,7 @@ class DynUnc:
 
     name: ClassVar[str] = "dyn_unc"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     window: int = 10
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlsel.checks import positive_int
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.epochs import check_epoch, early_epoch
 from rlsel.selectors.recorded import clean_logits
 from rlsel.selectors.target import train_target
@@ -60,6 +60,7 @@ class EL2N:
 
     name: ClassVar[str] = "el2n"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     epoch: int | None = None
     num_models: int = 1

@@ -18,7 +18,7 @@ from rlsel.checks import int_at_least, one_of
 from rlsel.cover.coverage import class_members
 from rlsel.export import ExportSettings
 from rlsel.randomness import torch_generator
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.costs import announce_cost, pair_seconds
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.ordering import order_within_blocks, random_blocks
@@ -97,6 +97,7 @@ class FacilityLocation:
 
     name: ClassVar[str] = "facility_location"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="proportional")
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     distance: Literal["euclidean", "cosine"] = "euclidean"
     max_block: int = 8000

@@ -19,7 +19,7 @@ from rlsel.checks import number_between, positive_int, refuse
 from rlsel.cover.coverage import class_members
 from rlsel.export import ExportSettings
 from rlsel.randomness import torch_generator
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.epochs import check_epoch, early_epoch
 from rlsel.selectors.gradients import LastLayerGradients, last_layer_gradients, require_finite, softmax_errors
 from rlsel.selectors.ordering import rank_scores
@@ -110,6 +110,7 @@ class Glister:
 
     name: ClassVar[str] = "glister"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="none")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     epoch: int | None = None
     validation_share: float = 0.1

@@ -17,7 +17,7 @@ from torch import Tensor
 from rlsel.checks import positive_int
 from rlsel.export import ExportSettings
 from rlsel.models.target import TargetModel
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.epochs import check_epoch, early_epoch
 from rlsel.selectors.gradients import gradient_norms, last_layer_gradients, require_finite
 from rlsel.selectors.target import train_target
@@ -39,6 +39,7 @@ class GraNd:
 
     name: ClassVar[str] = "grand"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="none")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     num_models: int = 1
     epoch: int | None = None

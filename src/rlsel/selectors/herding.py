@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.costs import announce_cost, pair_seconds
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.ordering import order_within_classes
@@ -51,6 +51,7 @@ class Herding:
 
     name: ClassVar[str] = "herding"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="proportional")
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     def needs(self, task: SelectionTask) -> Needs:
         return feature_needs(task)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.costs import announce_cost, pair_seconds
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.ordering import order_within_classes, rank_scores
@@ -98,6 +98,7 @@ class KCenter:
 
     name: ClassVar[str] = "k_center"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="none")
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     per_class: bool = True
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.recorded import clean_logits, final_pass_needs
 
 
@@ -28,6 +28,7 @@ class Margin:
 
     name: ClassVar[str] = "margin"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     def needs(self, task: SelectionTask) -> Needs:
         return final_pass_needs()

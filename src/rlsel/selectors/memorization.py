@@ -18,7 +18,7 @@ from rlsel.checks import int_at_least, number_between, positive_int
 from rlsel.errors import DataError
 from rlsel.export import ExportSettings
 from rlsel.randomness import torch_generator
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.gradients import require_finite
 from rlsel.selectors.target import train_target
 from rlsel.training.evaluation import clean_pass
@@ -95,6 +95,7 @@ class Memorization:
 
     name: ClassVar[str] = "memorization"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="none")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     num_models: int = 20
     share: float = 0.7

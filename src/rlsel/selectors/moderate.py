@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlsel.cover.coverage import class_members
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.features import feature_needs, selection_features
 
 
@@ -60,6 +60,7 @@ class Moderate:
 
     name: ClassVar[str] = "moderate"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="none")
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     per_class: bool = False
 

@@ -19,7 +19,7 @@ from rlsel.data.dataset import Split
 from rlsel.export import ExportSettings
 from rlsel.models.target import TargetModel
 from rlsel.randomness import torch_generator
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.gradients import (
     gradient_norms_and_products,
     last_layer_gradients,
@@ -112,6 +112,7 @@ class MoSo:
 
     name: ClassVar[str] = "moso"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="proportional")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     folds: int = 8
     epochs: int | None = None

@@ -10,7 +10,7 @@ import torch
 
 from rlsel.export import ExportSettings
 from rlsel.randomness import numpy_generator
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,7 @@ class Random:
 
     name: ClassVar[str] = "random"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(target=False, target_beside_features=False, features=False)
 
     def needs(self, task: SelectionTask) -> Needs:
         return Needs()

@@ -18,7 +18,7 @@ from rlsel.policy.a2c import A2C
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Dynamics, Reward
-from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
+from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.features import selection_features
 from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
@@ -58,6 +58,7 @@ class RLSelector:
     name: ClassVar[str] = "rl_selector"
     gives_keep_logits: ClassVar[bool] = True
     export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     policy: PolicySpec = field(default_factory=A2C)
     reward: Reward = field(default_factory=Dynamics)

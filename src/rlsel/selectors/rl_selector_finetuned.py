@@ -18,7 +18,7 @@ from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Dynamics, Reward
-from rlsel.selectors.base import Needs, Observed, Recording, Scores, SelectionTask, recording_to_use
+from rlsel.selectors.base import Needs, Observed, Recording, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.observation import BatchObservation, EpochEnd
@@ -62,6 +62,7 @@ class RLSelectorFinetuned:
     name: ClassVar[str] = "rl_selector_finetuned"
     gives_keep_logits: ClassVar[bool] = True
     export: ClassVar[ExportSettings] = RLSelector.export
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     policy: PolicySpec = field(default_factory=A2C)
     reward: Reward = field(default_factory=Dynamics)

@@ -15,7 +15,7 @@ from torch import Tensor
 from rlsel.checks import one_of, positive_int, refuse
 from rlsel.export import ExportSettings
 from rlsel.randomness import stream
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.contrastive import ContrastiveSettings, contrastive_features
 from rlsel.selectors.features import selection_features
 
@@ -71,6 +71,7 @@ class SelfSupPrototypes:
 
     name: ClassVar[str] = "self_sup_prototypes"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk", class_balance="none")
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     num_prototypes: int | None = None
     keep: Literal["far", "near"] = "far"

@@ -10,7 +10,7 @@ from torch import Tensor
 from rlsel.cover.measures import measure_redundancy
 from rlsel.cover.settings import CoverSettings
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.features import feature_needs, selection_features
 
 
@@ -30,6 +30,7 @@ class StaticCover:
 
     name: ClassVar[str] = "static_cover"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     cover: CoverSettings = field(default_factory=CoverSettings)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rlsel.cover.settings import CoverSettings
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.features import feature_needs
 from rlsel.selectors.static_cover import final_coverage
 
@@ -22,6 +22,7 @@ class StaticCoverLow:
 
     name: ClassVar[str] = "static_cover_low"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     cover: CoverSettings = field(default_factory=CoverSettings)
 

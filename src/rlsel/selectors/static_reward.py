@@ -15,7 +15,7 @@ from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.policy.optimum import optimal_logits, refuse
 from rlsel.policy.rewards import Dynamics, Reward
-from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, recording_to_use
+from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
 from rlsel.selectors.features import selection_features
 
@@ -33,6 +33,7 @@ class StaticReward:
 
     name: ClassVar[str] = "static_reward"
     export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
+    uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     reward: Reward = field(default_factory=Dynamics)
     cover: CoverSettings = field(default_factory=CoverSettings)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlsel.checks import int_at_least, number_between
 from rlsel.export import ExportSettings
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
 
 _LEAST_EPOCHS = 3  # two divergences: one alone does not deviate from its mean
@@ -55,6 +55,7 @@ class TDDS:
 
     name: ClassVar[str] = "tdds"
     export: ClassVar[ExportSettings] = ExportSettings(mode="topk")
+    uses: ClassVar[Uses] = Uses(features=False)
 
     epochs: int | None = None
     window: int = 10

@@ -1,0 +1,104 @@
+"""Settings that were typed but change nothing: each is named in a note, so that nobody waits for its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rlsel.cli.building import setting_names
+
+if TYPE_CHECKING:
+    from rlsel.cli.composing import Composed
+    from rlsel.evaluation.settings import EvaluationSettings
+    from rlsel.export import ExportSettings
+    from rlsel.selectors.base import Selector
+    from rlsel.training.reporting import Reporter
+
+PARTS = ("policy", "reward", "cover")
+"""Fields of a selector that have a top-level key of their own."""
+
+_DECIDED_BY_CONTINUED = ("schedule", "step_milestones", "step_factor", "warmup", "weighting")
+"""Of a training that goes on where another ended; see `rlsel.commands.finetune_ratio`."""
+
+Unused = Iterator[tuple[str, str]]
+"""Keys, a level standing for all below it, each with what reads behind "has no effect"."""
+
+
+def note_unused(composed: Composed, reporter: Reporter, *unused: Unused) -> None:
+    """Notes those of the unused keys that the user typed."""
+    for several in unused:
+        for key, why in several:
+            for name in composed.typed(key):
+                reporter.note(f"note: {name} has no effect {why}")
+
+
+def of_selectors(selectors: Sequence[Selector]) -> Unused:
+    """Yields the parts that no selector has, and settings of a cover that is measured in another way."""
+    for key in PARTS:
+        if not any(key in setting_names(type(selector)) for selector in selectors):
+            yield key, f"on {_named(selectors)}"
+    measures = {selector.cover.measure for selector in selectors if hasattr(selector, "cover")}
+    for key, measure in (("cover.neighbours", "knn"), ("cover.reduction", "cover")):
+        if measures and measure not in measures:
+            yield key, f"with cover.measure={'|'.join(sorted(measures))}: it is of cover.measure={measure}"
+
+
+def of_target(selectors: Sequence[Selector], *, features: bool) -> Unused:
+    """Yields the features that no selector looks at, and the model where none wants it trained.
+
+    Args:
+        selectors: All that are run.
+        features: Whether the user brings features.
+    """
+    from rlsel.selectors.base import uses
+
+    used = [uses(selector) for selector in selectors]
+    if features and not any(one.features for one in used):
+        yield "features", f"on {_named(selectors)}"
+    if not any(one.target_beside_features if features else one.target for one in used):
+        for key in ("model", "training"):
+            yield key, f"on {_named(selectors)}, which trains no model" + (" beside features=" if features else "")
+
+
+def of_export(exports: Iterable[tuple[Selector, ExportSettings]]) -> Unused:
+    """Yields the temperature where nothing is drawn.
+
+    Args:
+        exports: The selectors, each with what the user set over its own default.
+    """
+    from rlsel.export import resolve
+
+    modes = {resolve(export, selector.export).mode for selector, export in exports}
+    if "sample" not in modes:
+        yield "export.temperature", f"with export.mode={'|'.join(sorted(modes))}: it is of export.mode=sample"
+
+
+def of_evaluation(evaluation: EvaluationSettings) -> Unused:
+    """Yields the folder where nothing is read from it."""
+    if not evaluation.needs_root:
+        yield "evaluation.root", "on evaluation.datasets without imagenet_a, imagenet_r and imagenet_hard"
+
+
+def of_one_process(composed: Composed) -> Unused:
+    """Yields the number of processes, for a command that is one of them."""
+    if composed.nodes["jobs"] != 1:
+        command = composed.name.partition("/")[0]
+        yield "jobs", f"on {command}, which is one process: sweep with -m and hydra/launcher=joblib"
+
+
+def of_finetuning(features: object) -> Unused:
+    """Yields the parts of the recipe that fine-tuning has no use for.
+
+    Args:
+        features: `saved` or `continued`.
+    """
+    if features == "saved":
+        yield "training", "with features=saved, which trains no model"
+        return
+    for name in _DECIDED_BY_CONTINUED:
+        yield f"training.{name}", "with features=continued, which goes on at the end of the recorded training"
+
+
+def _named(selectors: Sequence[Selector]) -> str:
+    names = [selector.name for selector in selectors]
+    return f"selector={names[0]}" if len(names) == 1 else f"selectors=[{','.join(names)}]"
