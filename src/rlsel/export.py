@@ -44,9 +44,9 @@ class ExportSettings:
 
     Attributes:
         mode: `topk` keeps the highest; `sample` draws without replacement, with probability proportional to
-            exp(score / temperature); `stratified` draws evenly over strata of the score (CCS, Zheng et al. 2023,
-            Algorithm 1); `threshold` keeps what a policy gives more than one half, whatever the size.
-        temperature: Of `sample`; on standardised scores, or on the logits of a policy.
+            exp(score / temperature); `stratified` draws evenly over strata of the score (CCS, Algorithm 1);
+            `threshold` keeps what a policy gives more than one half, whatever the size.
+        temperature: Temperature of `sample`, on standardised scores, or on the logits of a policy.
         class_balance: `proportional` gives each class its share of the budget; `none` does not look at classes.
         trim_hardest: Share of the samples that is left out first, the hardest ones; fewer where the ratio needs them.
         min_per_class: Samples of each class that are kept at the least, as far as the budget and the class allow it,

@@ -18,12 +18,13 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from rlsel.cli.building import absolute_path
+from rlsel.cli.building import absolute_path, as_node
 from rlsel.cli.composing import Composed, group_options, read_composed
 from rlsel.cli.console import make_reporter
 from rlsel.cli.failures import COMPOSITION_ERRORS, explain
+from rlsel.cli.help import help_text
 from rlsel.cli.options import Options, parse_options
 from rlsel.cli.output import print_error, print_result
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
@@ -166,9 +167,10 @@ def _sweep_folder(command: Command, options: Options) -> Path:
 
 
 def show_help(command: Command, options: Options, program: str) -> None:
-    """Prints the help text of a command with the options of its groups, those of `--config-dir` included.
+    """Prints the help text of a command with the values as composed and the options of its groups.
 
-    Hydra's own help looks into every group there is, its own included, which takes seconds.
+    Options of `--config-dir` are among them. Hydra's own help looks into every group there is, its own included, which
+    takes seconds.
 
     Args:
         command: The command.
@@ -176,19 +178,23 @@ def show_help(command: Command, options: Options, program: str) -> None:
         program: How the program was called.
 
     Raises:
-        ConfigurationError: if the configuration cannot be composed.
+        ConfigurationError: if the configuration cannot be composed, or a scalar stands where settings belong.
     """
-    texts: list[str] = []
+    groups = [*sorted(command.keys & (GROUPS | OPTIONAL)), "experiment"]
+    texts: list[Callable[[], str]] = []
 
     def take(config: DictConfig) -> None:
-        del config
-        groups = [*sorted(command.keys & (GROUPS | OPTIONAL)), "experiment"]
-        listed = "".join(f"  {group}: {', '.join(group_options(group))}\n" for group in groups)
-        texts.append(HydraConfig.get().help.template.replace("$APP_CONFIG_GROUPS\n", listed).rstrip())
+        nodes, choices = (
+            as_node(OmegaConf.to_container(content), "configuration")
+            for content in (config, HydraConfig.get().runtime.choices)
+        )
+        names = {group: group_options(group) for group in groups}
+        # what it refuses is raised when Hydra is done, which prints lines of its own about an error in a job
+        texts.append(lambda: help_text(command, nodes, choices, names))
 
     plain = options.without("--help", "--multirun", "--resolve")
     run_hydra([program, *plain.for_hydra(), *options.overrides], command, take)
-    print_result("\n".join(texts))
+    print_result("\n".join(text() for text in texts))
 
 
 def run_hydra(arguments: Sequence[str], command: Command, job: Callable[[DictConfig], None] | None = None) -> None:

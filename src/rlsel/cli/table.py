@@ -29,14 +29,20 @@ class Command:
     Attributes:
         name: As the user types it.
         summary: What it does, in one line.
+        description: What it does, where the results go and what its defaults mean, for its own help.
         example: A command line that works as it stands, or with a run folder put in.
+        examples: Further ones, for its own help; others than this command where they lead up to it.
+        request: The import path of the dataclass whose docstring describes its keys.
         keys: The top-level keys of its configuration; any other is refused.
         run: Builds the request from the composed configuration, carries it out and returns the absolute run folder.
     """
 
     name: str
     summary: str
+    description: str
     example: str
+    examples: tuple[str, ...]
+    request: str
     keys: frozenset[str]
     run: Callable[[Composed, Reporter], Path]
 
@@ -54,7 +60,17 @@ COMMANDS: Mapping[str, Command] = _table(
     Command(
         name="select",
         summary="learns a policy while a target model trains, and writes the coreset that it keeps",
+        description=(
+            "Learns a policy while a target model trains, and writes the coreset that it keeps; or scores the samples "
+            "with another selector. The last line on stdout is the run folder."
+        ),
         example="rlsel select ratio=0.7",
+        examples=(
+            "rlsel select dataset=fashion_mnist model=resnet18 'ratio=[0.3,0.5,0.7]' training.epochs=30",
+            "rlsel select selectors=[random,el2n] dataset.train_size=500",
+            "rlsel select -m selector=random,el2n,rl_selector seed=0,1,2 ratio=0.5",
+        ),
+        request="rlsel.commands.requests.SelectRequest",
         keys=_EVERYWHERE
         | {"dataset", "model", "training", "seed", "ratio", "features"}
         | {"selector", "selectors", "policy", "reward", "cover", "export"},
@@ -63,28 +79,76 @@ COMMANDS: Mapping[str, Command] = _table(
     Command(
         name="finetune-ratio",
         summary="adapts the policy of a select run to another ratio in a few epochs",
+        description=(
+            "Adapts the policy of a finished select run to another ratio. A null of dataset, training, export or seed "
+            "stands for what that run recorded; behind a given dataset=NAME, for the usual default. The last line on "
+            "stdout is the run folder."
+        ),
         example="rlsel finetune-ratio run=RUN_FOLDER ratio=0.5",
+        examples=(
+            "rlsel finetune-ratio run=RUN_FOLDER 'ratio=[0.3,0.4]' epochs=30",
+            "rlsel finetune-ratio -m run=RUN_FOLDER ratio=0.3,0.5 features=saved,continued",
+        ),
+        request="rlsel.commands.requests.FinetuneRequest",
         keys=_EVERYWHERE | {"run", "ratio", "epochs", "features", "dataset", "training", "seed", "export"},
         run=builders.finetune_ratio,
     ),
     Command(
         name="apply",
         summary="selects from data that the policy of a select run has not seen, in one pass",
+        description=(
+            "Selects from data that the policy of a finished select run has not seen: one pass of the run's target "
+            "model over the training split, then the policy judges each sample by its features. Nothing is trained. "
+            "The data has images of the same shape and no more classes than the run's; settings behind dataset "
+            "without dataset=NAME change the run's own data set. A null of dataset, export or seed stands for what "
+            "that run recorded; behind a given dataset=NAME, for the usual default. The last line on stdout is the "
+            "run folder."
+        ),
         example="rlsel apply run=RUN_FOLDER dataset=imagefolder dataset.root=FOLDER ratio=0.5",
+        examples=(
+            "rlsel select dataset.part=first ratio=0.5 run_dir=first_half",
+            "rlsel apply run=first_half dataset.part=second ratio=0.5",
+            "rlsel apply run=first_half dataset=arrays dataset.path=new.npz 'ratio=[0.3,0.5]'",
+            "rlsel apply -m run=first_half dataset.part=second ratio=0.3,0.5 export.mode=topk,sample",
+        ),
+        request="rlsel.commands.requests.ApplyRequest",
         keys=_EVERYWHERE | {"run", "ratio", "dataset", "seed", "export"},
         run=builders.apply,
     ),
     Command(
         name="train-on-subset",
         summary="trains any model on a coreset and measures it on the test split",
+        description=(
+            "Trains any model on a coreset and measures it on the test split, and on further data sets where some are "
+            "named. A null of dataset stands for what the coreset's run recorded, or for digits where there is no "
+            "run; behind a given dataset=NAME, for the usual default. The last line on stdout is the run folder."
+        ),
         example="rlsel train-on-subset coreset=RUN_FOLDER",
+        examples=(
+            "rlsel train-on-subset coreset=indices.npy dataset=fashion_mnist model=resnet18",
+            "rlsel train-on-subset -m coreset=full seed=0,1,2",
+            "rlsel train-on-subset coreset=full evaluation.datasets=[corruptions]",
+        ),
+        request="rlsel.commands.requests.TrainOnSubsetRequest",
         keys=_EVERYWHERE | {"coreset", "dataset", "model", "training", "seed", "evaluation"},
         run=builders.train_on_subset,
     ),
     Command(
         name="compare",
         summary="compares selectors at several ratios over several seeds with a random choice and with all of the data",
+        description=(
+            "Selects with every selector at every ratio and seed, trains on each selection, and compares the "
+            "accuracies with those of a random choice and of all of the data: runs.csv, summary.csv, summary.md and "
+            "comparison.png. What is done already is not done again, so that an interrupted or extended comparison "
+            "computes only what is missing. The last line on stdout is the folder."
+        ),
         example="rlsel compare selectors=[el2n,rl_selector] ratios=[0.3,0.5]",
+        examples=(
+            "rlsel compare dataset=fashion_mnist dataset.train_size=10000 selectors=[el2n,moderate] seeds=[0,1] jobs=2",
+            "rlsel compare 'variants={knn:{selector:static_cover,cover.measure:knn},ppo:{policy:ppo}}'",
+            "rlsel compare dataset.label_noise=0.2 'train_models=[small_cnn,{resnet18:{width:16}}]'",
+        ),
+        request="rlsel.commands.requests.CompareRequest",
         keys=_EVERYWHERE
         | {"dataset", "model", "training", "selectors", "variants", "ratios", "seeds", "budget", "train_models"}
         | {"policy", "reward", "cover", "export", "evaluation"},

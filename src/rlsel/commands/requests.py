@@ -45,11 +45,11 @@ class RunSettings:
     """What decides a result, the same for every command that trains.
 
     Attributes:
-        dataset: Where the data set is read from.
+        dataset: What is selected from and trained on.
         variation: What is changed in it (sizes, noise, long tail, corruption).
-        model: The architecture that is trained.
+        model: The network that is trained.
         training: How it is trained.
-        seed: At least 0; drives selection and training through separate streams.
+        seed: Whole number of at least 0 that drives selection and training, through separate streams.
     """
 
     dataset: DatasetSource
@@ -69,9 +69,9 @@ class RunOptions:
     Attributes:
         run_dir: The run folder, or the parent of several; None for the place under `outputs`.
         several: Whether `run_dir` is the parent of several runs even where this request is for one.
-        resume: `auto` takes a complete run as it is; `never` runs it again.
-        jobs: How many processes share the work.
-        device: The hardware.
+        resume: `auto` takes a complete run as it is and goes on with an interrupted one; `never` starts anew.
+        jobs: How many processes share the work; the results are the same for any number.
+        device: The hardware that the run may use.
     """
 
     run_dir: Path | None = None
@@ -91,8 +91,8 @@ class SelectRequest:
 
     Attributes:
         settings: Data, model and training.
-        selectors: The methods, each once.
-        ratios: Keep ratios in (0, 1].
+        selectors: The methods, each once; one training of the target model serves them all.
+        ratios: Share of the training samples to keep, in (0, 1]; a list gives a coreset for each.
         export: How scores become sets, over the selectors' own defaults.
         features: An `.npy` file of (N, D) features that replace the target model's.
         options: Where and on what.
@@ -119,7 +119,7 @@ class FinetuneRequest:
         run: The folder of a complete `select` run of a policy.
         settings: As recorded in that run.
         selector: As recorded in that run.
-        ratios: The new keep ratios.
+        ratios: The new share of the training samples to keep, in (0, 1]; a list adapts to each.
         epochs: Passes of fine-tuning (15 in the paper).
         features: `saved` uses the features that the run stored; `continued` goes on training its target model.
         export: As recorded in that run, unless given.
@@ -149,7 +149,7 @@ class ApplyRequest:
         run: The folder of a complete `select` run of a policy.
         settings: The data to select from; model, training and seed as recorded in that run, unless given.
         selector: As recorded in that run.
-        ratios: Keep ratios in (0, 1].
+        ratios: Share of the samples to keep, in (0, 1]; a list gives a coreset for each.
         export: As recorded in that run, unless given.
         options: Where and on what.
     """
@@ -170,7 +170,7 @@ class TrainOnSubsetRequest:
     """`rlsel train-on-subset`: any model, trained on a coreset and measured on the test split.
 
     Attributes:
-        coreset: A run folder, an `indices.npy`, or None for the full training split.
+        coreset: A run folder or an `indices.npy`; nothing, which the command line calls `full`, for the whole split.
         settings: Data, model and training.
         evaluation: What the model is measured on besides the test split.
         options: Where and on what.
@@ -211,15 +211,15 @@ class CompareRequest:
         settings: Data, the model that selects, and the training; its seed stands for each of the seeds.
         selectors: The methods, each once; `random` is added where it is missing.
         variants: Further methods, each with settings and a name of its own.
-        ratios: Keep ratios in (0, 1], each once.
-        seeds: At least 0, each once; a seed drives selection and training through separate streams.
+        ratios: Shares of the training samples to keep, in (0, 1], each once.
+        seeds: Seeds of selection and training, at least 0, each once; two or more give intervals.
         budget: `steps`: every training takes the steps of the full one. `epochs`: it makes as many passes over its
             samples, so that a smaller ratio takes fewer steps.
-        train_models: What is trained on the coresets; none for the model that selects.
+        train_models: Models that are trained on the coresets; without any, the model that selects.
         evaluation: What each of them is measured on besides the test split.
-        policy: What the selectors that have a policy were built with, for the record; see also the next two.
-        reward: See `policy`.
-        cover: See `policy`.
+        policy: The learner of the selectors that have a policy.
+        reward: What a decision earns, for the selectors that have a reward.
+        cover: How E_c is measured, for the selectors that do so.
         export: How scores become sets, over the selectors' own defaults.
         options: Where and on what.
     """

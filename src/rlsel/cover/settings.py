@@ -15,13 +15,13 @@ class CoverSettings:
     Attributes:
         distance: `euclidean` as in the paper, or `cosine` (one minus the cosine similarity).
         reduction: `sum` over the samples of the class as in the paper, or `mean` over the others, which ranks alike
-            within a class and compares classes of different sizes; of `measure=cover` only.
+            within a class and compares classes of different sizes; for `measure=cover` only.
         refresh_every: Epochs between two measurements while the features move, and before the first; fewer in a
             training that would be over by then.
         measure: `cover` for E_c; for the ablation `knn`, the mean distance to the nearest of the class; `prototype`,
             the distance to the mean of the class; or `density`, minus the logarithm of a kernel density of the class.
             High is not redundant for each of them.
-        neighbours: How many are the nearest, of `measure=knn`.
+        neighbours: How many of the nearest count, for `measure=knn`.
     """
 
     distance: Literal["euclidean", "cosine"] = "euclidean"

@@ -37,7 +37,7 @@ class Variation:
         corruption: Share of the training images that is damaged.
         measure_on: `test`, or `validation`: a stratified fifth of the training split takes the place of the test
             split, for tuning without looking at it.
-        variation_seed: The data set's own seed.
+        variation_seed: Seed of these changes, the data set's own.
     """
 
     train_size: int | None = None

@@ -24,7 +24,9 @@ class EvaluationSettings:
     Attributes:
         datasets: Names, each once: `imagenet_a`, `imagenet_r`, `imagenet_hard`; a corruption of the test split, such
             as `gaussian_noise`, which is the mean over the severities 1 to 5, or `gaussian_noise@3` for one of them;
-            `corruptions` or `corruptions@3` for all of them and their mean.
+            `corruptions` or `corruptions@3` for all of them and their mean. The corruptions are `gaussian_noise`,
+            `shot_noise`, `impulse_noise`, `gaussian_blur`, `defocus_blur`, `motion_blur`, `fog`, `brightness`,
+            `contrast`, `pixelate` and `jpeg_compression`.
         root: The folder that holds `imagenet-a`, `imagenet-r` and `imagenet-hard`; None for the cache folder.
     """
 

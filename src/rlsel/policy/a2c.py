@@ -37,14 +37,14 @@ def a2c_losses(log_probabilities: Tensor, entropies: Tensor, values: Tensor, ret
 
 @dataclass(frozen=True, kw_only=True)
 class A2C:
-    """The hyperparameters of A2C.
+    """Advantage actor-critic, which learns once from each experience.
 
     Attributes:
         distribution: `bernoulli` (0 or 1) or `beta` (a score between).
-        learning_rate: Of Adam, for actor and critic.
+        learning_rate: Learning rate of Adam, for actor and critic.
         entropy: Weight of the entropy bonus, in units of the reward: at the optimum of a Bernoulli policy a keep
             logit is (what keeping earns) / `entropy`.
-        critic_weight: Of the critic's loss.
+        critic_weight: Weight of the critic's loss.
         clip_gradient: Largest norm of the gradient.
         gamma: Discount of the next batch's value; 0, as the next batch does not depend on the action.
     """

@@ -23,10 +23,10 @@ from rlsel.policy.networks import actor
 
 @dataclass(frozen=True, kw_only=True)
 class DQN:
-    """The hyperparameters of DQN.
+    """A deep Q-network, which learns what each action earns from a memory of experience.
 
     Attributes:
-        learning_rate: Of Adam.
+        learning_rate: Learning rate of Adam.
         temperature: The keep logit is the advantage of keeping divided by it; ε-greedy exploration decides alone
             which actions are tried.
         exploration: Share of random actions at first.

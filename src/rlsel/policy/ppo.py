@@ -51,13 +51,15 @@ def ppo_losses(
 
 @dataclass(frozen=True, kw_only=True)
 class PPO:
-    """The hyperparameters of PPO; those that it shares with A2C mean the same.
+    """Proximal policy optimisation, which learns several times from each experience.
+
+    Settings that it shares with A2C mean the same.
 
     Attributes:
         distribution: `bernoulli` (0 or 1) or `beta` (a score between).
-        learning_rate: Of Adam, for actor and critic.
+        learning_rate: Learning rate of Adam, for actor and critic.
         entropy: Weight of the entropy bonus.
-        critic_weight: Of the critic's loss.
+        critic_weight: Weight of the critic's loss.
         clip_gradient: Largest norm of the gradient.
         gamma: Discount of the next batch's value.
         clip: How far the probability ratio may move before it stops paying.

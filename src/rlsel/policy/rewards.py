@@ -188,7 +188,7 @@ class Paper:
     """The summary's formula taken literally: r_i = r1 + E_c,i · π_i, unnormalised.
 
     Attributes:
-        scale: Δ of r1.
+        scale: Factor Δ of r1.
     """
 
     name: ClassVar[str] = "paper"
@@ -214,7 +214,7 @@ class PaperScalar:
     """One number for all, as in the only public code: r = r1 + the mean of E_c · π over the data set.
 
     Attributes:
-        scale: Δ of r1.
+        scale: Factor Δ of r1.
     """
 
     name: ClassVar[str] = "paper_scalar"
@@ -309,7 +309,7 @@ class Dynamics:
     Where no target was trained, as on features that the user brought, the cover stands in.
 
     Attributes:
-        cap: Of both signs of the hardness.
+        cap: Largest value of each of the two signs of hardness, so that a few samples do not rule.
         doubt_weight: Weight of the doubt about the label beside the hardness.
         cover_weight: Weight of the standardised E_c beside the hardness.
     """

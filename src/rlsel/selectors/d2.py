@@ -137,7 +137,7 @@ class D2:
 
     Attributes:
         difficulty: `aum` (the paper's for ImageNet), `forgetting` (for CIFAR) or `el2n`.
-        neighbours: Of each sample in the graph, the paper's k.
+        neighbours: Neighbours of each sample in the graph, the paper's k.
         gamma: How fast the influence of a choice on its neighbours falls with their distance.
         per_class: Whether each class has a graph of its own and keeps its share.
     """

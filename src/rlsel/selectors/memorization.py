@@ -86,9 +86,9 @@ class Memorization:
     """Keeps the samples that models know only if they were trained on them.
 
     Attributes:
-        num_models: T. The paper trains 2000; what fewer say is noisy, and the run says how noisy.
-        share: Of the samples, that each model is trained on.
-        epochs: Of each training; None for the budget of the target's.
+        num_models: Number of models, T. The paper trains 2000; what fewer say is noisy, and the run says how noisy.
+        share: Share of the samples that each model is trained on.
+        epochs: Epochs of each training; None for the budget of the target's.
         soft: Whether the outcome is the probability of the label, which tells more of few models and has no ties;
             without it, it is whether the model is right, as in the paper.
     """

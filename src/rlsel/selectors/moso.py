@@ -105,7 +105,7 @@ class MoSo:
 
     Attributes:
         folds: How many surrogates; together they cost as much as one training.
-        epochs: Of a surrogate, on its fold; None for as many as the target's training has (the paper takes a quarter).
+        epochs: Epochs of a surrogate on its fold; None for as many as the target's (the paper takes a quarter).
         checkpoints: At how many epochs gradients are measured; the paper takes 10.
         fast: Whether only the last layer's gradients are measured: an approximation that costs little.
     """

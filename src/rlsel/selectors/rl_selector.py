@@ -34,25 +34,25 @@ them. At the optimum the price moves all logits by the same amount, so that the 
 
 @dataclass(frozen=True, kw_only=True)
 class RLSelector:
-    """The hyperparameters of RL-Selector.
+    """A policy that learns which samples to keep while the target model trains.
 
     Attributes:
         policy: The learner.
         reward: What a decision earns.
         cover: How E_c is measured.
         ratio: The share to keep; set for each coreset by whoever runs the selector.
-        state: What the policy sees: `features` as in the paper, or `features+history`, which adds what was seen of
-            the sample so far: its mean cover, and how it behaved in training (forgetting, error, margin). The history
-            is concealed from half of the samples that the policy learns from, so that it can judge unseen ones too.
-        rollout: Samples decided on between two updates, several target batches; at most a tenth of the data set, so
-            that a small one gives enough updates.
+        state: What the policy sees: `features` as in the paper, or `features+history`, which adds the sample's mean
+            cover and behaviour in training so far; concealed from half of the samples that it learns from, so that it
+            can judge unseen ones too.
+        rollout: Samples decided on between two updates; at most a tenth of the data set, so that a small one gives
+            enough updates.
         price_rate: How far the price on keeping moves in an update for each unit of (share kept − ratio).
         warmup_epochs: Target epochs before the policy acts, at least 1: they fill the feature bank.
         settle_passes: Passes over the clean features after the target training.
         conditioned: Whether one policy learns for all ratios at once: it sees the ratio as a part of the state, and
             serves every ratio of a run.
-        checkpoint: `last`, or `best_r2` as in the paper: the policy of the epoch with the highest redundancy reward
-            among those whose share is within 0.01 of the ratio that is learned for; without such an epoch, the last.
+        checkpoint: `last`, or `best_r2` as in the paper: the epoch of the highest redundancy reward among those whose
+            share is within 0.01 of the ratio; without such an epoch, the last.
     """
 
     name: ClassVar[str] = "rl_selector"

@@ -65,8 +65,8 @@ class SelfSupPrototypes:
         keep: `far` (hard samples: where there is plenty of data) or `near`.
         epochs: Passes of the contrastive training.
         batch_size: Images in one of its steps; each is seen in two views.
-        learning_rate: Its peak.
-        temperature: Of its similarities.
+        learning_rate: Peak of its learning rate.
+        temperature: Temperature of its similarities.
     """
 
     name: ClassVar[str] = "self_sup_prototypes"

@@ -25,7 +25,7 @@ class StaticReward:
     """Samples in proportion to exp(merit / temperature), without what the reward refuses.
 
     Attributes:
-        reward: Whose merit is taken; one with a price.
+        reward: The reward whose merit is taken; one with a price.
         cover: How E_c is measured.
         ratio: The share to keep; set for each coreset by whoever runs the selector.
         temperature: τ, the entropy weight of the policy that it stands for.

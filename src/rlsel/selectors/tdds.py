@@ -50,7 +50,7 @@ class TDDS:
     Attributes:
         epochs: How many of the first epochs are looked at; None for all.
         window: Epochs in a window; a shorter training is one window.
-        decay: Of the moving average over windows.
+        decay: Decay of the moving average over windows.
     """
 
     name: ClassVar[str] = "tdds"

@@ -18,14 +18,14 @@ class TrainingSettings:
         steps: Optimiser steps; wins over `epochs` when given.
         batch_size: Samples in a step.
         optimizer: `sgd` (Nesterov momentum) or `adamw`.
-        learning_rate: Its peak.
-        momentum: Of SGD.
+        learning_rate: Peak of the learning rate.
+        momentum: Momentum of `sgd`.
         weight_decay: L2 penalty; not on biases and normalisation layers.
         schedule: `cosine` to zero, `step` (times `step_factor` at each of the `step_milestones`), or `constant`.
         step_milestones: Shares of the training after which the `step` schedule lowers the rate.
-        step_factor: See `schedule`.
+        step_factor: Factor by which the `step` schedule lowers the rate.
         warmup: Share of the training in which the rate rises linearly from zero.
-        label_smoothing: In [0, 1).
+        label_smoothing: Share of the target that is spread over all classes, in [0, 1).
         augment: Whether the data set's augmentation is applied.
         weighting: `none`, or `policy`: the loss of a sample is weighted by the policy's action.
     """
