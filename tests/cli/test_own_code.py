@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "src/rlsel/selectors/README.md"
 SMALL = ("dataset.train_size=60", "training.epochs=1")
 SELECTOR = """
 from dataclasses import dataclass

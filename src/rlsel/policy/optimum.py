@@ -31,7 +31,7 @@ _FEW = 150
 def sampling_temperature(ratio: float, kept_per_class: float) -> float:
     """Returns the temperature that a choice is drawn with: 1 from one half on, more below, most where few are kept.
 
-    A small choice needs easy samples beside the hard ones (README, findings).
+    A small choice needs easy samples beside the hard ones (README.md beside this file, findings).
 
     Args:
         ratio: The share to keep.

@@ -2,7 +2,7 @@
 
 While a target model trains, its penultimate features give each sample its ε-sample cover E_c; a light actor-critic
 policy sees the features and is rewarded for the share that it keeps and for the redundancy that it avoids. The choices
-that the paper leaves open are listed in the README under "Where we had to choose".
+that the paper leaves open are listed in `rlsel/policy/README.md` under "Where we had to choose".
 """
 
 from __future__ import annotations
