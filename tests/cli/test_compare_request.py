@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rlsel.commands.outcomes import PartlyFailedError
-from rlsel.commands.requests import CompareRequest, RunOptions, RunSettings
+from rlsel.commands.requests import CompareRequest
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
@@ -19,6 +19,7 @@ from rlsel.models.vit import ViT
 from rlsel.policy.a2c import A2C
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Paper
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.static_cover import StaticCover

@@ -10,8 +10,7 @@ import yaml
 
 from rlsel.cli.composing import Composed
 from rlsel.cli.recorded import prefer_given
-from rlsel.commands.requests import ApplyRequest, FinetuneRequest, RunOptions, RunSettings, TrainOnSubsetRequest
-from rlsel.commands.settings import selection_settings
+from rlsel.commands.requests import ApplyRequest, FinetuneRequest, TrainOnSubsetRequest
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.digits import Digits
@@ -22,6 +21,8 @@ from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Paper
+from rlsel.runs.layout import selection_settings
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.settings import TrainingSettings
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest
+from rlsel.commands.requests import SelectRequest
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.digits import Digits
@@ -16,6 +16,7 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.policy.a2c import A2C
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Dynamics, Paper
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings

@@ -17,15 +17,9 @@ import yaml
 
 from rlsel.cli.loggers import CsvLog, TensorBoardLog
 from rlsel.cli.typed import PATH_KEYS, as_typed, given_paths
-from rlsel.commands.requests import (
-    ApplyRequest,
-    CompareRequest,
-    FinetuneRequest,
-    RunOptions,
-    SelectRequest,
-    TrainOnSubsetRequest,
-)
+from rlsel.commands.requests import ApplyRequest, CompareRequest, FinetuneRequest, SelectRequest, TrainOnSubsetRequest
 from rlsel.evaluation.settings import EvaluationSettings
+from rlsel.runs.settings import RunOptions
 
 NAMES = [
     "2024_01_05", "007", "1e5", "1_0", ".5", "-1", "inf", "true", "False", "off", "a=b", "with space", "paren(1)",

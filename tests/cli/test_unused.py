@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from rlsel.commands.requests import RunSettings
-from rlsel.commands.settings import selection_settings
 from rlsel.data.digits import Digits
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.runs.layout import selection_settings
+from rlsel.runs.settings import RunSettings
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.settings import TrainingSettings
 

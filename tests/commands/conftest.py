@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from rlsel.cli.main import main
-from rlsel.commands.requests import RunSettings
 from rlsel.data.arrays import Arrays
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.runs.settings import RunSettings
 from rlsel.training.settings import TrainingSettings
 
 

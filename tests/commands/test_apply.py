@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from rlsel.commands.apply import apply
 from rlsel.commands.finetune_ratio import finetune_ratio
-from rlsel.commands.requests import ApplyRequest, FinetuneRequest, RunOptions, RunSettings, SelectRequest
+from rlsel.commands.requests import ApplyRequest, FinetuneRequest, SelectRequest
 from rlsel.commands.select import select
 from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
@@ -25,6 +25,7 @@ from rlsel.policy.a2c import A2C
 from rlsel.policy.dqn import DQN
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Paper
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.reporting import SilentReporter

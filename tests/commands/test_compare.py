@@ -16,14 +16,7 @@ from rlsel.commands.compare import compare
 from rlsel.commands.comparison import Comparison
 from rlsel.commands.datasets import read_dataset
 from rlsel.commands.outcomes import PartlyFailedError
-from rlsel.commands.requests import (
-    CompareRequest,
-    Row,
-    RunOptions,
-    RunSettings,
-    SelectRequest,
-    TrainOnSubsetRequest,
-)
+from rlsel.commands.requests import CompareRequest, Row, SelectRequest, TrainOnSubsetRequest
 from rlsel.commands.select import select
 from rlsel.commands.train_on_subset import train_on_subset
 from rlsel.data.digits import Digits
@@ -34,6 +27,7 @@ from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.vit import ViT
 from rlsel.policy.ppo import PPO
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
 from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.random import Random

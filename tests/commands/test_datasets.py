@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from rlsel.commands.datasets import read_dataset, read_features
-from rlsel.commands.requests import RunSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.description import describe
 from rlsel.data.embeddings import Embeddings
 from rlsel.data.variation import Variation, apply_variation
 from rlsel.errors import ConfigurationError, DataError
+from rlsel.runs.settings import RunSettings
 
 
 def test_the_variation_is_applied(settings: RunSettings) -> None:

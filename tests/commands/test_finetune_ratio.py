@@ -11,13 +11,14 @@ import pytest
 from scipy.stats import spearmanr
 
 from rlsel.commands.finetune_ratio import finetune_ratio
-from rlsel.commands.requests import FinetuneRequest, RunOptions, RunSettings, SelectRequest
+from rlsel.commands.requests import FinetuneRequest, SelectRequest
 from rlsel.commands.select import select
 from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.checkpoints import load_tensors

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from rlsel.commands.requests import ApplyRequest, FinetuneRequest, RunSettings, SelectRequest
+from rlsel.commands.requests import ApplyRequest, FinetuneRequest, SelectRequest
 from rlsel.errors import ConfigurationError
+from rlsel.runs.settings import RunSettings
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest
+from rlsel.commands.requests import SelectRequest
 from rlsel.commands.select import plan, select
 from rlsel.coreset import Coreset
 from rlsel.errors import ConfigurationError, DataError, StorageError
@@ -20,6 +20,7 @@ from rlsel.export import ExportSettings
 from rlsel.policy.dqn import DQN
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Dynamics, Paper
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector
 from rlsel.selectors.el2n import EL2N

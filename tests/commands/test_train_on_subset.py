@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.requests import SelectRequest, TrainOnSubsetRequest
 from rlsel.commands.select import select
 from rlsel.commands.train_on_subset import train_on_subset
 from rlsel.coreset import Coreset
@@ -20,6 +20,7 @@ from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.checkpoints import load_tensors

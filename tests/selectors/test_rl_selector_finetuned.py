@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from rlsel.commands.finetune_ratio import finetune_ratio
-from rlsel.commands.requests import FinetuneRequest, RunOptions, RunSettings, SelectRequest
+from rlsel.commands.requests import FinetuneRequest, SelectRequest
 from rlsel.commands.select import select
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.policy.ppo import PPO
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.base import Observed, Recording, SelectionTask
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned

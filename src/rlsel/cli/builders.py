@@ -31,8 +31,9 @@ from rlsel.errors import ConfigurationError, CoresetError
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
-    from rlsel.commands.requests import Row, RunSettings
+    from rlsel.commands.requests import Row
     from rlsel.export import ExportSettings
+    from rlsel.runs.settings import RunSettings
     from rlsel.selectors.base import Selector
     from rlsel.training.reporting import Reporter
 

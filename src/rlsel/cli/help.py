@@ -29,8 +29,8 @@ _LEVELS = {
 """Keys that hold settings of one class, whatever else is chosen."""
 
 _SHARED = (
-    "rlsel.commands.requests.RunSettings",
-    "rlsel.commands.requests.RunOptions",
+    "rlsel.runs.settings.RunSettings",
+    "rlsel.runs.settings.RunOptions",
     "rlsel.selectors.rl_selector.RLSelector",
 )
 """Classes that describe the keys of which a command's own request says nothing."""

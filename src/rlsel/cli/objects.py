@@ -25,10 +25,10 @@ from rlsel.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
-    from rlsel.commands.requests import DatasetSource, RunOptions, RunSettings
     from rlsel.data.variation import Variation
     from rlsel.evaluation.settings import EvaluationSettings
     from rlsel.models.target import ModelSpec
+    from rlsel.runs.settings import DatasetSource, RunOptions, RunSettings
     from rlsel.selectors.base import Selector
 
 
@@ -64,7 +64,7 @@ def run_settings(nodes: Node) -> RunSettings:
     Raises:
         ConfigurationError: if one of them does not fit.
     """
-    from rlsel.commands.requests import RunSettings
+    from rlsel.runs.settings import RunSettings
     from rlsel.training.settings import TrainingSettings
 
     source, variation = dataset_and_variation(as_node(nodes["dataset"], "dataset"))
@@ -203,7 +203,7 @@ def run_options(composed: Composed) -> RunOptions:
     Raises:
         ConfigurationError: if a value does not fit.
     """
-    from rlsel.commands.requests import RunOptions
+    from rlsel.runs.settings import RunOptions
     from rlsel.training.devices import DeviceSettings
 
     nodes = composed.nodes

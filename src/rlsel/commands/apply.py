@@ -13,10 +13,7 @@ from torch import Tensor
 
 from rlsel.budget import kept_count
 from rlsel.commands.datasets import read_dataset
-from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
 from rlsel.commands.requests import ApplyRequest
-from rlsel.commands.settings import selection_settings, settings_hash
-from rlsel.commands.targets import load_target, load_target_input
 from rlsel.coreset import Coreset
 from rlsel.cutting import Origin, cut
 from rlsel.data.dataset import Dataset
@@ -26,6 +23,9 @@ from rlsel.export import ResolvedExport, resolve
 from rlsel.models.target import TargetModel
 from rlsel.policy.optimum import optimal_logits, spread_like
 from rlsel.provenance import Provenance
+from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
+from rlsel.runs.layout import selection_settings, settings_hash
+from rlsel.runs.target import load_target, load_target_input
 from rlsel.selectors.base import Scores
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.rl_selector import RLSelector

@@ -10,11 +10,9 @@ from typing import Any
 from rlsel.budget import kept_count
 from rlsel.commands.comparison import Comparison
 from rlsel.commands.comparison_jobs import Failure, JobWorker
-from rlsel.commands.folders import OUTPUTS, RunFolder, check_writable
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.commands.processes import run_tasks
 from rlsel.commands.requests import CompareRequest
-from rlsel.commands.settings import evaluation_settings, plain, run_settings, settings_hash
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.data.variation import Variation
@@ -25,6 +23,8 @@ from rlsel.evaluation.settings import corruptions_of
 from rlsel.files import write_atomically, write_text
 from rlsel.report.comparison_plot import comparison_png
 from rlsel.report.tables import runs_csv, summary_csv, summary_markdown, terminal_lines
+from rlsel.runs.folder import OUTPUTS, RunFolder, check_writable
+from rlsel.runs.layout import evaluation_settings, plain, run_settings, settings_hash
 from rlsel.selectors.random import Random
 from rlsel.training.reporting import NotesOnly, Reporter, SilentReporter
 

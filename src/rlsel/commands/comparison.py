@@ -15,10 +15,8 @@ from rlsel.commands.comparison_jobs import (
     SelectJob,
     TrainJob,
 )
-from rlsel.commands.folders import RunFolder, cell_name, to_make
-from rlsel.commands.requests import CompareRequest, RunSettings, SelectRequest
+from rlsel.commands.requests import CompareRequest, SelectRequest
 from rlsel.commands.select import Cell, plan
-from rlsel.commands.settings import settings_hash, training_settings
 from rlsel.coreset import INDICES_FILE, RECORD_FILE, indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.evaluation.comparison import FULL, RANDOM, Run
@@ -26,6 +24,9 @@ from rlsel.evaluation.statistics import mean_overlap
 from rlsel.files import make_folder, read_array
 from rlsel.models.target import ModelSpec
 from rlsel.provenance import JsonObject
+from rlsel.runs.folder import RunFolder, cell_name, to_make
+from rlsel.runs.layout import settings_hash, training_settings
+from rlsel.runs.settings import RunSettings
 from rlsel.training.reporting import Reporter
 
 Job = SelectJob | TrainJob

@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlsel.commands.datasets import read_dataset, read_further_datasets
-from rlsel.commands.folders import RunFolder, begun
-from rlsel.commands.metrics import MetricsFile
-from rlsel.commands.requests import RunSettings
 from rlsel.commands.select import Cell, make
-from rlsel.commands.settings import training_settings
 from rlsel.cutting import peak_memory
 from rlsel.data.dataset import Dataset
 from rlsel.errors import RlselError
@@ -27,6 +23,10 @@ from rlsel.evaluation.robustness import FurtherDataset
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import read_array, write_json
+from rlsel.runs.folder import RunFolder, begun
+from rlsel.runs.layout import training_settings
+from rlsel.runs.metrics import MetricsFile
+from rlsel.runs.settings import RunSettings
 from rlsel.selectors.base import SelectionTask
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.loop import Checkpointing

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlsel.commands.requests import RunSettings
 from rlsel.data.classes import require_two_samples
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import apply_variation
 from rlsel.errors import DataError
 from rlsel.evaluation.robustness import FurtherDataset, read_further
 from rlsel.evaluation.settings import EvaluationSettings
+from rlsel.runs.settings import RunSettings
 
 
 def read_dataset(settings: RunSettings, *, needs_labels: bool = True) -> Dataset:

@@ -12,11 +12,7 @@ from lightning_fabric import Fabric
 
 from rlsel.budget import kept_count
 from rlsel.commands.datasets import read_dataset
-from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
-from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import FinetuneRequest
-from rlsel.commands.settings import selection_settings, settings_hash
-from rlsel.commands.targets import load_target, load_target_input, save_target
 from rlsel.coreset import Coreset
 from rlsel.cutting import Origin, cut
 from rlsel.data.dataset import Dataset
@@ -24,6 +20,10 @@ from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import resolve
 from rlsel.models.target import TargetModel
+from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
+from rlsel.runs.layout import selection_settings, settings_hash
+from rlsel.runs.metrics import MetricsFile
+from rlsel.runs.target import load_target, load_target_input, save_target
 from rlsel.selectors.base import Recording, Scores
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy

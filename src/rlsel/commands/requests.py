@@ -6,13 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import Literal
 
 from rlsel.budget import parse_ratios
 from rlsel.checks import int_at_least, one_of, positive_int, refuse
 from rlsel.cover.settings import CoverSettings
-from rlsel.data.dataset import Dataset
-from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
@@ -20,69 +18,8 @@ from rlsel.models.target import ModelSpec
 from rlsel.policy.a2c import A2C
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Dynamics, Reward
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.base import Selector
-from rlsel.training.devices import DeviceSettings
-from rlsel.training.settings import TrainingSettings
-
-
-class DatasetSource(Protocol):
-    """Where a data set is read from: a frozen dataclass."""
-
-    name: ClassVar[str]
-    """As on the command line and in `conf/dataset/`."""
-
-    def load(self) -> Dataset:
-        """Reads the data set.
-
-        Raises:
-            DataError: if it is missing, damaged or unfit.
-        """
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """What decides a result, the same for every command that trains.
-
-    Attributes:
-        dataset: What is selected from and trained on.
-        variation: What is changed in it (sizes, noise, long tail, corruption).
-        model: The network that is trained.
-        training: How it is trained.
-        seed: Whole number of at least 0 that drives selection and training, through separate streams.
-    """
-
-    dataset: DatasetSource
-    variation: Variation = field(default_factory=Variation)
-    model: ModelSpec
-    training: TrainingSettings
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        int_at_least("seed", self.seed, 0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What does not decide a result: where it goes and on what it is computed; no settings hash includes it.
-
-    Attributes:
-        run_dir: The run folder, or the parent of several; None for the place under `outputs`.
-        several: Whether `run_dir` is the parent of several runs even where this request is for one.
-        resume: `auto` takes a complete run as it is and goes on with an interrupted one; `never` starts anew.
-        jobs: How many processes share the work; the results are the same for any number.
-        device: The hardware that the run may use.
-    """
-
-    run_dir: Path | None = None
-    several: bool = False
-    resume: Literal["auto", "never"] = "auto"
-    jobs: int = 1
-    device: DeviceSettings = field(default_factory=DeviceSettings)
-
-    def __post_init__(self) -> None:
-        one_of("resume", self.resume, ("auto", "never"))
-        positive_int("jobs", self.jobs)
 
 
 @dataclass(frozen=True, kw_only=True)

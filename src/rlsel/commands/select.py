@@ -12,14 +12,14 @@ import torch
 
 from rlsel.budget import kept_count
 from rlsel.commands.datasets import read_dataset, read_features
-from rlsel.commands.folders import RunFolder, begun, cell_name, common_parent, run_folder, scored_alike, to_make
-from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import SelectRequest
-from rlsel.commands.settings import selection_settings, selects_by_defaults, settings_hash
-from rlsel.commands.targets import save_target
 from rlsel.coreset import Coreset
 from rlsel.cutting import Origin, cut
 from rlsel.export import refuse_threshold_of_a_score, resolve
+from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, run_folder, scored_alike, to_make
+from rlsel.runs.layout import selection_settings, selects_by_defaults, settings_hash
+from rlsel.runs.metrics import MetricsFile
+from rlsel.runs.target import save_target
 from rlsel.selection import Made, OnFailure, Wanted, reported, select_from
 from rlsel.selectors.base import (
     Observed,

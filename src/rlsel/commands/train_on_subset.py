@@ -10,10 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rlsel.commands.datasets import read_dataset, read_further_datasets
-from rlsel.commands.folders import OUTPUTS, RunFolder, begun, cell_name, check_writable
-from rlsel.commands.metrics import MetricsFile
 from rlsel.commands.requests import TrainOnSubsetRequest
-from rlsel.commands.settings import are_defaults, settings_hash, training_settings
 from rlsel.coreset import INDICES_FILE, RECORD_FILE, Coreset, indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
@@ -21,6 +18,9 @@ from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import write_array, write_json
 from rlsel.index_files import IndexFile, read_index_file
+from rlsel.runs.folder import OUTPUTS, RunFolder, begun, cell_name, check_writable
+from rlsel.runs.layout import are_defaults, settings_hash, training_settings
+from rlsel.runs.metrics import MetricsFile
 from rlsel.training.checkpoints import save_tensors
 from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter

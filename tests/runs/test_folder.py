@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rlsel.commands.folders import RunFolder, begun, cell_name, check_writable, common_parent, run_folder, to_make
 from rlsel.errors import ConfigurationError, StorageError
+from rlsel.runs.folder import RunFolder, begun, cell_name, check_writable, common_parent, run_folder, to_make
 
 
 def run_at(path: Path, digest: str = "0123abcd") -> RunFolder:

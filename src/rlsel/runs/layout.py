@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rlsel.commands.requests import RunSettings
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.runs.settings import RunSettings
 from rlsel.selectors.base import Selector
 
 _SHARED_PARTS = ("policy", "reward", "cover")

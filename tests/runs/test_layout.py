@@ -9,16 +9,8 @@ from typing import Any
 
 import pytest
 
-from rlsel.commands.requests import RunOptions, RunSettings, SelectRequest
+from rlsel.commands.requests import SelectRequest
 from rlsel.commands.select import plan
-from rlsel.commands.settings import (
-    are_defaults,
-    plain,
-    run_settings,
-    selection_settings,
-    settings_hash,
-    training_settings,
-)
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.digits import Digits
@@ -31,6 +23,15 @@ from rlsel.models.torchvision_model import TorchvisionModel
 from rlsel.policy.a2c import A2C
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Cover, Paper
+from rlsel.runs.layout import (
+    are_defaults,
+    plain,
+    run_settings,
+    selection_settings,
+    settings_hash,
+    training_settings,
+)
+from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector

@@ -10,11 +10,11 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from rlsel.commands.targets import TargetInput, load_target, load_target_input, save_target
 from rlsel.data.arrays import Arrays
 from rlsel.data.dataset import Dataset
 from rlsel.errors import CoresetError, DataError
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.runs.target import TargetInput, load_target, load_target_input, save_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import build_model
 
