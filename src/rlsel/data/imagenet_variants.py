@@ -61,9 +61,7 @@ def read_imagenet_variant(name: str, root: Path | None, trained: Dataset) -> Fur
 
 def _layout(name: str) -> str:
     if name == HARD:
-        return (
-            f"{LABELS_FILE} and its images: make them from the published parquet files as the README of rlsel.data says"
-        )
+        return f"{LABELS_FILE} and its images: make them from the parquet files as rlsel/data/README.md says"
     return f"<WordNet id>/*.jpg: unpack {FOLDERS_OF_CLASSES[name]} in it"
 
 
@@ -120,9 +118,7 @@ def _read_rows(file: Path) -> list[dict[str, str]]:
             rows = list(reader)
             names = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"{HARD}: {file} cannot be read ({one_line(error)}): make it as the README of rlsel.data says"
-        ) from error
+        raise DataError(f"{HARD}: {file} cannot be read ({one_line(error)}): see rlsel/data/README.md") from error
     if not {"path", "labels"} <= set(names) or not rows:
         got = "no lines" if {"path", "labels"} <= set(names) else f"the columns {','.join(names) or 'none'}"
         raise DataError(f"{HARD}: {file} must have the columns path,labels and a line for each image, got {got}")
