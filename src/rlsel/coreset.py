@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,14 @@ _REMEDY = "give the folder that `rlsel select` printed, or the indices.npy in it
 Item = TypeVar("Item")
 
 
+class Companion(Protocol):
+    """Something that is kept in the folder of a coreset."""
+
+    def save(self, folder: Path) -> None:
+        """Writes its files into an existing folder."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Coreset:
     """The samples of a data set that are worth training on.
@@ -56,6 +64,7 @@ class Coreset:
         held_out: (H,) int64 positions of the samples that a test split was made of, ascending.
         paths: N paths of the images, relative to the root of the data set; None where there are none, and after
             loading.
+        policy: What learned it, where that can judge other samples (`rlsel.apply`); None after loading.
         folder: Where it was loaded from; None for one that was not.
     """
 
@@ -66,6 +75,7 @@ class Coreset:
     hardness: NDArray[np.float32] | None = None
     held_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     paths: Sequence[str] | None = None
+    policy: Companion | None = None
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -125,6 +135,8 @@ class Coreset:
         folder = make_folder(Path(folder))
         for stale in (RECORD_FILE, HARDNESS_FILE, HELD_OUT_FILE):
             remove_file(folder / stale)
+        if self.policy is not None:
+            self.policy.save(folder)
         write_array(folder / INDICES_FILE, self.indices)
         write_array(folder / SCORES_FILE, self.scores)
         write_array(folder / LABELS_FILE, self.labels)

@@ -23,7 +23,7 @@ from rlsel.models.target import TargetModel
 from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
 from rlsel.runs.layout import selection_settings, settings_hash
 from rlsel.runs.metrics import MetricsFile
-from rlsel.runs.target import load_target, load_target_input, save_target
+from rlsel.runs.target import TargetInput, load_target, load_target_input, save_target
 from rlsel.selectors.base import Recording, Scores
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
@@ -142,7 +142,7 @@ def _finetune(
         model = _continue(request, cell, dataset, [*recording.observers, learner], fabric, reporter)
         features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
         learner.settle(features, stored.evidence.behaviour)
-        save_target(cell.folder.path, model, dataset)
+        save_target(cell.folder.path, model, TargetInput.of(dataset))
     logits = learner.judge(cell.selector.ratio)
     learner.stored().save(cell.folder.path)
     coreset = cut(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from rlsel.applying import policy_of
 from rlsel.budget import kept_count
 from rlsel.commands.datasets import read_dataset, read_features
 from rlsel.commands.requests import SelectRequest
@@ -19,7 +20,6 @@ from rlsel.export import refuse_threshold_of_a_score, resolve
 from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, run_folder, scored_alike, to_make
 from rlsel.runs.layout import selection_settings, selects_by_defaults, settings_hash
 from rlsel.runs.metrics import MetricsFile
-from rlsel.runs.target import save_target
 from rlsel.selection import Made, OnFailure, Wanted, reported, select_from
 from rlsel.selectors.base import (
     Observed,
@@ -30,7 +30,6 @@ from rlsel.selectors.base import (
     for_ratio,
     gives_keep_logits,
 )
-from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter
 
@@ -204,11 +203,6 @@ def _cut_again(cell: Cell, task: SelectionTask, recorded: Coreset) -> None:
 
 def _save(cell: Cell, task: SelectionTask, made: Made, *, parent: Path | None = None) -> None:
     start = time.monotonic()
-    learner = made.observed.observer
-    if isinstance(learner, PolicyLearner):
-        learner.stored().save(cell.folder.path)
-        if made.observed.model is not None:
-            save_target(cell.folder.path, made.observed.model, task.dataset)
     coreset = cut(
         made.scores,
         task.dataset,
@@ -224,5 +218,5 @@ def _save(cell: Cell, task: SelectionTask, made: Made, *, parent: Path | None = 
         ),
         task.reporter.note,
     )
-    coreset.save(cell.folder.path)
+    replace(coreset, policy=policy_of(made, task)).save(cell.folder.path)
     cell.folder.set_state("complete")

@@ -77,14 +77,14 @@ def _shape(image_shape: tuple[int, int, int]) -> str:
     return "x".join(map(str, image_shape))
 
 
-def save_target(folder: Path, model: TargetModel, dataset: Dataset) -> None:
-    """Writes `target.safetensors` and `target.json` of a model that was trained on `dataset`.
+def save_target(folder: Path, model: TargetModel, takes: TargetInput) -> None:
+    """Writes `target.safetensors` and `target.json` of a trained model.
 
     Raises:
         StorageError: if they cannot be written.
     """
     save_tensors(folder / TARGET_FILE, model.state_dict())
-    write_json(folder / INPUT_FILE, {"format_version": _FORMAT_VERSION, **asdict(TargetInput.of(dataset))})
+    write_json(folder / INPUT_FILE, {"format_version": _FORMAT_VERSION, **asdict(takes)})
 
 
 def load_target_input(folder: Path) -> TargetInput:
