@@ -28,7 +28,7 @@ def dataset(write_archive: Callable[..., Path]) -> Dataset:
 
 @pytest.fixture
 def folder(dataset: Dataset, tmp_path: Path) -> Path:
-    save_target(tmp_path, build_model(SPEC, dataset, "target", seed=3), dataset)
+    save_target(tmp_path, build_model(SPEC, dataset, "target", seed=3), TargetInput.of(dataset))
     return tmp_path
 
 

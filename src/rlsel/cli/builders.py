@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlsel.cli.building import as_node, build, convert
 from rlsel.cli.objects import (
     chosen_selectors,
     evaluation_settings,
     named_selectors,
-    one_selector,
     run_options,
-    run_settings,
-    selector_parts,
     train_models,
 )
 from rlsel.cli.unused import (
@@ -28,6 +24,7 @@ from rlsel.cli.unused import (
     of_target,
 )
 from rlsel.errors import ConfigurationError, CoresetError
+from rlsel.structure import as_node, build, convert
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
@@ -47,6 +44,7 @@ def select(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.commands.requests import SelectRequest
     from rlsel.commands.select import select as run
     from rlsel.export import ExportSettings
+    from rlsel.runs.rebuilding import run_settings
 
     nodes = composed.nodes
     request = SelectRequest(
@@ -133,6 +131,7 @@ def _recorded(composed: Composed, keys: Sequence[str]) -> _Recorded:
     """Reads the settings of the run that `run=` names; those of `keys` may be given in their place."""
     from rlsel.cli.recorded import prefer_given, read_recorded
     from rlsel.export import ExportSettings
+    from rlsel.runs.rebuilding import one_selector, run_settings, selector_parts
 
     folder = convert(composed.nodes["run"], Path, "run")
     recorded = read_recorded(folder, "run")
@@ -154,6 +153,7 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.cli.recorded import prefer_given, read_recorded
     from rlsel.commands.requests import TrainOnSubsetRequest
     from rlsel.commands.train_on_subset import train_on_subset as run
+    from rlsel.runs.rebuilding import run_settings
 
     coreset = None if composed.nodes["coreset"] == "full" else convert(composed.nodes["coreset"], Path, "coreset")
     if coreset is not None and not coreset.exists():
@@ -181,6 +181,7 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.commands.compare import compare as run
     from rlsel.commands.requests import CompareRequest
     from rlsel.export import ExportSettings
+    from rlsel.runs.rebuilding import run_settings, selector_parts
 
     nodes, seeds = composed.nodes, composed.nodes["seeds"]
     settings = run_settings({**nodes, "seed": 0})
@@ -216,6 +217,7 @@ def _variants(composed: Composed) -> tuple[Row, ...]:
     from rlsel.cli.variants import variant_nodes
     from rlsel.commands.requests import Row
     from rlsel.export import ExportSettings
+    from rlsel.runs.rebuilding import one_selector, selector_parts
 
     rows = []
     for name, overrides in as_node(composed.nodes["variants"] or {}, "variants").items():

@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rlsel.checks import nearest, refuse
-from rlsel.cli.building import Node, as_node, unknown_key
 from rlsel.cli.failures import explain
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
 from rlsel.errors import ConfigurationError
+from rlsel.structure import Node, as_node, unknown_key
 
 
 @dataclass(frozen=True, kw_only=True)

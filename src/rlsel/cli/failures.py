@@ -11,8 +11,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 
 from rlsel.checks import nearest, refuse
-from rlsel.cli.building import unknown_key
 from rlsel.cli.output import one_line
+from rlsel.structure import unknown_key
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
 """What composing a configuration raises for a user's mistake; Hydra uses plain `ValueError` for some."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
-from rlsel.cli.building import Node, Plain, as_node
 from rlsel.cli.documentation import read_documentation
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
+from rlsel.structure import Node, Plain, as_node
 
 WIDTH = 100
 """Columns of the text; only a value or an example that is longer goes beyond."""

@@ -20,7 +20,6 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from rlsel.cli.building import absolute_path, as_node
 from rlsel.cli.composing import Composed, group_options, read_composed
 from rlsel.cli.console import make_reporter
 from rlsel.cli.failures import COMPOSITION_ERRORS, explain
@@ -31,6 +30,7 @@ from rlsel.cli.table import GROUPS, OPTIONAL, Command
 from rlsel.cli.typed import given_paths
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.errors import ConfigurationError, RlselError
+from rlsel.structure import absolute_path, as_node
 
 _NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from rlsel.cli.building import Node, as_node, build, target_and_settings
 from rlsel.errors import ConfigurationError
+from rlsel.structure import Node, as_node, build, target_and_settings
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger

@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from rlsel.cli.building import Node, Plain
 from rlsel.errors import CoresetError
+from rlsel.structure import Node, Plain
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rlsel.cli.building import setting_names
+from rlsel.structure import setting_names
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed

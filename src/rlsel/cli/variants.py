@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rlsel.checks import refuse
-from rlsel.cli.building import Node, as_node
 from rlsel.cli.composing import compose_option
+from rlsel.structure import Node, as_node
 
 _GROUPS = ("selector", "policy", "reward")
 """Keys whose value is the name of an option."""

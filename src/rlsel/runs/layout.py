@@ -18,7 +18,7 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.runs.settings import RunSettings
 from rlsel.selectors.base import Selector
 
-_SHARED_PARTS = ("policy", "reward", "cover")
+SHARED_PARTS = ("policy", "reward", "cover")
 """Parts of a selector that are groups of their own in the configuration."""
 
 _HASH_DIGITS = 8
@@ -92,7 +92,7 @@ def selection_settings(
     """Returns all that decides a coreset."""
     method = plain(selector)
     method.pop("ratio", None)
-    shared = {name: method.pop(name) for name in _SHARED_PARTS if name in method}
+    shared = {name: method.pop(name) for name in SHARED_PARTS if name in method}
     if "cover" in shared:
         shared["cover"] = _without_target(shared["cover"])
     return {

@@ -1,4 +1,4 @@
-"""From plain configuration nodes to dataclasses: strict, so that a misspelt key or a wrong type never passes."""
+"""From plain nodes of settings to dataclasses: strict, so that a misspelt key or a wrong type never passes."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import pytest
 
-from rlsel.cli.building import build, convert, target_and_settings, unknown_key
 from rlsel.errors import ConfigurationError
+from rlsel.structure import build, convert, target_and_settings, unknown_key
 
 
 @dataclass(frozen=True, kw_only=True)
