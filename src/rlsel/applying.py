@@ -91,8 +91,15 @@ class LearnedPolicy:
             )
         return features
 
-    def scores(self, features: Tensor, ratio: float, num_classes: int) -> Scores:
-        """Returns the keep logits of samples with these (M, D) features for a coreset of a ratio."""
+    def scores(self, features: Tensor, dataset: Dataset, ratio: float) -> Scores:
+        """Returns the keep logits of the candidates of a data set for a coreset of a ratio.
+
+        Args:
+            features: (M, D), as `features_of` gives them.
+            dataset: Theirs. Without labels, it is taken to have the classes that the target model knows.
+            ratio: The share to keep.
+        """
+        known = dataset.num_classes if dataset.labelled or self.takes is None else self.takes.num_classes
         learned = self._judge(features, ratio)
         reward, temperature = self.selector.reward, self.selector.policy.temperature
         if reward.priced:  # else, as in a selection, the threshold stays where the policy ended
@@ -103,7 +110,7 @@ class LearnedPolicy:
                     self.stored.evidence,
                     temperature=temperature,
                     ratio=ratio,
-                    num_classes=num_classes,
+                    num_classes=known,
                     size=len(features),
                 )
             learned = spread_like(learned, optimum, ratio)

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rlsel import __version__
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
 from rlsel.export import ResolvedExport, choose, lost_classes
@@ -147,5 +146,5 @@ def peak_memory() -> int:
 
 
 def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in ("torch", "torchvision", "numpy")}
-    return {"rlsel": __version__, "python": platform.python_version(), **packages}
+    packages = {name: version(name) for name in ("rlsel", "torch", "torchvision", "numpy")}
+    return {"python": platform.python_version(), **packages}

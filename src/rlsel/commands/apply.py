@@ -63,7 +63,7 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
             shared_seconds = time.monotonic() - began
             for cell in missing:
                 start = time.monotonic()
-                scores = policy.scores(features, cell.ratio, dataset.num_classes)
+                scores = policy.scores(features, dataset, cell.ratio)
                 origin = Origin(
                     selector=selector.name,
                     settings=cell.settings,

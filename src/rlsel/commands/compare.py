@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError
-from rlsel.evaluation.comparison import RANDOM, Run, summarise
+from rlsel.evaluation.comparison import RANDOM, Run, Summary, summarise
 from rlsel.evaluation.robustness import FurtherDataset
 from rlsel.evaluation.settings import corruptions_of
 from rlsel.files import write_atomically, write_text
@@ -29,11 +29,30 @@ from rlsel.selectors.random import Random
 from rlsel.training.reporting import NotesOnly, Reporter, SilentReporter
 
 
-def compare(request: CompareRequest, reporter: Reporter) -> Path:
-    """Makes the selections and trainings that do not exist yet, and writes the tables and the picture of all.
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What a comparison came to.
 
-    Returns:
-        The folder of the comparison.
+    Attributes:
+        folder: Where its files are.
+        runs: One for each selector, ratio and seed.
+        summaries: By selector and ratio.
+        markdown: The page `summary.md`.
+    """
+
+    folder: Path
+    runs: list[Run]
+    summaries: list[Summary]
+    markdown: str
+
+
+def compare(request: CompareRequest, reporter: Reporter) -> Path:
+    """Makes a comparison, as `run_comparison` does, and returns its folder."""
+    return run_comparison(request, reporter).folder
+
+
+def run_comparison(request: CompareRequest, reporter: Reporter) -> Compared:
+    """Makes the selections and trainings that do not exist yet, and writes the tables and the picture of all.
 
     Raises:
         RlselError: for a user's mistake; no folder is left then.
@@ -73,14 +92,16 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
             run_tasks(jobs, worker=worker, jobs=1, on_end=comparison.end)
         runs, failures = comparison.runs(), comparison.failures
         protocol = _protocol(request, dataset, comparison, further)
-        _write(folder.path, comparison, runs, reporter, title=f"Comparison on {dataset.name}", protocol=protocol)
+        compared = _write(folder.path, comparison, runs, title=f"Comparison on {dataset.name}", protocol=protocol)
+        for line in terminal_lines(compared.summaries):
+            reporter.note(line)
     except Exception as error:
         folder.set_state("failed", f"{type(error).__name__}: {error}")
         raise
     if failures:
         _fail(folder, failures)
     folder.set_state("complete")
-    return folder.path
+    return compared
 
 
 def _fail(folder: RunFolder, failures: list[Failure]) -> None:
@@ -134,15 +155,7 @@ def _place(request: CompareRequest) -> Path:
     return (parent / request.settings.dataset.name / settings_hash(_fixed(request))).absolute()
 
 
-def _write(
-    folder: Path,
-    comparison: Comparison,
-    runs: list[Run],
-    reporter: Reporter,
-    *,
-    title: str,
-    protocol: Sequence[str],
-) -> None:
+def _write(folder: Path, comparison: Comparison, runs: list[Run], *, title: str, protocol: Sequence[str]) -> Compared:
     summaries = summarise(runs, comparison.overlaps())
     write_text(folder / "runs.csv", runs_csv(runs))
     write_text(folder / "summary.csv", summary_csv(summaries))
@@ -156,8 +169,7 @@ def _write(
     if summaries:
         picture = comparison_png(summaries)
         write_atomically(folder / "comparison.png", lambda file: file.write(picture))
-    for line in terminal_lines(summaries):
-        reporter.note(line)
+    return Compared(folder=folder, runs=runs, summaries=summaries, markdown=text)
 
 
 def _protocol(

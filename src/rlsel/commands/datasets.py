@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,16 @@ def read_dataset(settings: RunSettings, *, needs_labels: bool = True) -> Dataset
     """
     dataset = apply_variation(settings.dataset.load(), settings.variation)
     if needs_labels:
-        _require_labels(dataset)
+        require_labels(dataset)
     return dataset
 
 
-def _require_labels(dataset: Dataset) -> None:
+def require_labels(dataset: Dataset) -> None:
+    """Refuses a data set that nothing can be trained on.
+
+    Raises:
+        DataError: if there are no labels, or a class has fewer than two samples.
+    """
     # rows of features can be told apart without labels, by what they are
     if not dataset.labelled and dataset.image_shape[1:] != (1, 1):
         raise DataError(
@@ -57,6 +63,21 @@ def read_further_datasets(
         DataError: if something is missing, damaged or unfit.
     """
     return read_further(evaluation, dataset, seed=settings.variation.variation_seed)
+
+
+def features_digest(path: Path | None) -> str | None:
+    """Returns the SHA-256, in hexadecimal digits, of the user's features, which stands for them in what is recorded.
+
+    Raises:
+        DataError: if the file cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"features must be an .npy file of (N, D) numbers, got {path}: {error.strerror}") from error
 
 
 def read_features(path: Path | None, dataset: Dataset) -> Tensor | None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rlsel.applying import policy_of
 from rlsel.budget import kept_count
-from rlsel.commands.datasets import read_dataset, read_features
+from rlsel.commands.datasets import features_digest, read_dataset, read_features
 from rlsel.commands.requests import SelectRequest
 from rlsel.coreset import Coreset
-from rlsel.cutting import Origin, cut
-from rlsel.export import refuse_threshold_of_a_score, resolve
+from rlsel.making import Plan, coreset_of, plan_one
 from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, run_folder, scored_alike, to_make
-from rlsel.runs.layout import selection_settings, selects_by_defaults, settings_hash
+from rlsel.runs.layout import selects_by_defaults, settings_hash
 from rlsel.runs.metrics import MetricsFile
 from rlsel.selection import Made, OnFailure, Wanted, reported, select_from
 from rlsel.selectors.base import (
@@ -27,8 +25,6 @@ from rlsel.selectors.base import (
     SelectionTask,
     Selector,
     depends_on_ratio,
-    for_ratio,
-    gives_keep_logits,
 )
 from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter
@@ -40,15 +36,23 @@ class Cell:
 
     Attributes:
         name: The selector's, or that of a row of a comparison.
-        wanted: What is to be made.
-        settings: All that decides the result.
+        plan: What is to be made.
         folder: Where it goes.
     """
 
     name: str
-    wanted: Wanted
-    settings: dict[str, Any]
+    plan: Plan
     folder: RunFolder
+
+    @property
+    def wanted(self) -> Wanted:
+        """The method, the ratio and the export."""
+        return self.plan.wanted
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that decides the result."""
+        return self.plan.settings
 
 
 def select(request: SelectRequest, reporter: Reporter) -> Path:
@@ -101,26 +105,19 @@ def plan(request: SelectRequest, *, row: str | None = None) -> list[Cell]:
 
 
 def _cell(request: SelectRequest, selector: Selector, ratio: float, *, row: str, several: bool) -> Cell:
-    selector = for_ratio(selector, ratio)
-    export = resolve(request.export, selector.export)
-    refuse_threshold_of_a_score(export, policy=gives_keep_logits(selector))
-    settings = selection_settings(
-        request.settings, selector=selector, ratio=ratio, export=request.export, features=request.features
-    )
-    digest = settings_hash(settings)
-    source = request.settings
-    plain = request.features is None and selects_by_defaults(source, selector, request.export)
+    source, features = request.settings, features_digest(request.features)
+    plan = plan_one(source, selector, ratio, export=request.export, features=features)
+    plain = features is None and selects_by_defaults(source, plan.wanted.selector, request.export)
     folder = run_folder(
         "select",
         source.dataset.name,
         row,
-        cell_name(ratio, source.seed, None if plain else digest),
+        cell_name(ratio, source.seed, None if plain else plan.digest),
         run_dir=request.options.run_dir,
         several=several,
-        digest=digest,
+        digest=plan.digest,
     )
-    wanted = Wanted(selector=selector, ratio=ratio, export=export)
-    return Cell(name=row, wanted=wanted, settings=settings, folder=folder)
+    return Cell(name=row, plan=plan, folder=folder)
 
 
 def make(
@@ -202,21 +199,5 @@ def _cut_again(cell: Cell, task: SelectionTask, recorded: Coreset) -> None:
 
 
 def _save(cell: Cell, task: SelectionTask, made: Made, *, parent: Path | None = None) -> None:
-    start = time.monotonic()
-    coreset = cut(
-        made.scores,
-        task.dataset,
-        Origin(
-            selector=made.wanted.selector.name,
-            settings=cell.settings,
-            digest=cell.folder.digest,
-            ratio=made.wanted.ratio,
-            seed=task.seed,
-            export=made.wanted.export,
-            wall_seconds=made.seconds + time.monotonic() - start,
-            parent=parent,
-        ),
-        task.reporter.note,
-    )
-    replace(coreset, policy=policy_of(made, task)).save(cell.folder.path)
+    coreset_of(made, cell.plan, task, parent=parent).save(cell.folder.path)
     cell.folder.set_state("complete")

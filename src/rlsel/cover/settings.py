@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from rlsel.checks import one_of, positive_int
@@ -27,11 +27,8 @@ class CoverSettings:
     distance: Literal["euclidean", "cosine"] = "euclidean"
     reduction: Literal["mean", "sum"] = "mean"
     refresh_every: int = 3
-    # added later: at their defaults they are no part of what is recorded, so that older results keep their hash
-    measure: Literal["cover", "knn", "prototype", "density"] = field(
-        default="cover", metadata={"recorded": "unless default"}
-    )
-    neighbours: int = field(default=10, metadata={"recorded": "unless default"})
+    measure: Literal["cover", "knn", "prototype", "density"] = "cover"
+    neighbours: int = 10
 
     def __post_init__(self) -> None:
         one_of("cover.distance", self.distance, ("euclidean", "cosine"))

@@ -43,30 +43,11 @@ class OwnNetwork:
         return self.network.rpartition(".")[2]
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> TargetModel:
-        setting = f"model._target_={self.network}"
-        make = self._callable()
-        decided = {"num_classes": num_classes, **_of_images(image_shape, set(_parameters(make)))}
-        try:
-            network = make(**{**decided, **self.settings})
-        except Exception as error:  # a network of the user can raise anything
-            reason = str(error).partition("\n")[0]
-            raise ConfigurationError(
-                f"{setting} could not be built ({type(error).__name__}: {reason}): look at its settings model.KEY="
-            ) from error
-        if not isinstance(network, nn.Module):
-            kind = type(network).__name__
-            raise refuse("model._target_", "a function that returns an nn.Module", self.network, f"it returned {kind}")
-        output = try_network(network, image_shape, setting=setting)
-        if not isinstance(output, TargetOutput):
-            return split_network(network, image_shape, num_classes, setting=setting)
-        require_logits(output.logits, num_classes, setting=setting)
-        if output.features.shape[:1] != (2,) or output.features.ndim != 2:
-            raise ConfigurationError(
-                f"{setting} must give features of one dimension for each image, got the shape "
-                f"{tuple(output.features.shape)} for 2 images"
-            )
-        model: TargetModel = network.train()  # type: ignore[assignment]  # it does what a target model must do
-        return model
+        return build_network(self._callable(), self.settings, image_shape, num_classes, setting=self._setting)
+
+    @property
+    def _setting(self) -> str:
+        return f"model._target_={self.network}"
 
     def _callable(self) -> Callable[..., Any]:
         found = import_named(self.network, "model._target_")
@@ -77,6 +58,68 @@ class OwnNetwork:
                 self.network,
             )
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenNetwork:
+    """A network that a program holds as a class or a function, with or without an import path.
+
+    Attributes:
+        name: What results call it.
+        make: The class or function; called as `OwnNetwork` calls it.
+    """
+
+    name: str
+    make: Callable[..., Any] = field(repr=False, metadata={"recorded": False})
+
+    def __post_init__(self) -> None:
+        _check_settings(self.make, {}, self.name)
+
+    def build(self, image_shape: tuple[int, int, int], num_classes: int) -> TargetModel:
+        return build_network(self.make, {}, image_shape, num_classes, setting=f"model={self.name}")
+
+
+def build_network(
+    make: Callable[..., Any],
+    settings: Mapping[str, Any],
+    image_shape: Shape,
+    num_classes: int,
+    *,
+    setting: str,
+) -> TargetModel:
+    """Calls a class or function that makes a network, and turns what it makes into a target model.
+
+    Args:
+        make: The class or function.
+        settings: Keyword arguments; they win over what the data set decides.
+        image_shape: (C_in, H, W).
+        num_classes: C.
+        setting: How the user named it, for messages.
+
+    Raises:
+        ConfigurationError: if it fails, or gives no network that fits.
+    """
+    decided = {"num_classes": num_classes, **_of_images(image_shape, set(_parameters(make)))}
+    try:
+        network = make(**{**decided, **settings})
+    except Exception as error:  # a network of the user can raise anything
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(
+            f"{setting} could not be built ({type(error).__name__}: {reason}): look at its settings model.KEY="
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise refuse(setting, "a function that returns an nn.Module", type(network).__name__)
+    output = try_network(network, image_shape, setting=setting)
+    if not isinstance(output, TargetOutput):
+        return split_network(network, image_shape, num_classes, setting=setting)
+    require_logits(output.logits, num_classes, setting=setting)
+    if output.features.shape[:1] != (2,) or output.features.ndim != 2:
+        raise ConfigurationError(
+            f"{setting} must give features of one dimension for each image, got the shape "
+            f"{tuple(output.features.shape)} for 2 images"
+        )
+    model: TargetModel = network.train()  # type: ignore[assignment]  # it does what a target model must do
+    return model
 
 
 def _of_images(image_shape: Shape, wanted: set[str]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class _Found:
 
 
 @contextmanager
-def begun(folders: list[RunFolder], command: str, settings: list[dict[str, Any]]) -> Iterator[None]:
+def begun(folders: list[RunFolder], command: str, settings: Sequence[Mapping[str, Any]]) -> Iterator[None]:
     """Begins runs, and cleans up where the block does not end well.
 
     A user's error removes what was made, and marks a run that was there before as failed; any other error marks the

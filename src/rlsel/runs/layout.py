@@ -27,14 +27,11 @@ _HASH_DIGITS = 8
 def plain(value: object) -> Any:  # noqa: ANN401 - JSON
     """Turns settings into JSON values; a dataclass becomes its fields and, as `_target_`, its class.
 
-    A field that was added later, with `metadata={"recorded": "unless default"}`, is left out at its default: older
-    results keep their hash.
+    A field with `metadata={"recorded": False}` is left out.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
-        for item in dataclasses.fields(value):
-            if item.metadata.get("recorded") == "unless default" and getattr(value, item.name) == item.default:
-                del fields[item.name]
+        recorded = [item.name for item in dataclasses.fields(value) if item.metadata.get("recorded", True)]
+        fields = {name: plain(getattr(value, name)) for name in recorded}
         return {"_target_": f"{type(value).__module__}.{type(value).__qualname__}", **fields}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
@@ -47,14 +44,10 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
 
 def run_settings(settings: RunSettings) -> dict[str, Any]:
     """Returns the nodes `dataset`, `model`, `training` and the `seed`."""
-    training = plain(settings.training)
-    variation = plain(settings.variation)
-    if variation["part"] is None:
-        del variation["part"]  # it came later than the others: without it, the hashes of earlier runs stay
     return {
-        "dataset": plain(settings.dataset) | _without_target(variation),
+        "dataset": plain(settings.dataset) | _without_target(plain(settings.variation)),
         "model": plain(settings.model),
-        "training": _without_target(training),
+        "training": _without_target(plain(settings.training)),
         "seed": settings.seed,
     }
 
@@ -87,9 +80,9 @@ def selection_settings(
     selector: Selector,
     ratio: float,
     export: ExportSettings,
-    features: Path | None,
+    features: str | None,
 ) -> dict[str, Any]:
-    """Returns all that decides a coreset."""
+    """Returns all that decides a coreset; of features that the user brought, their digest."""
     method = plain(selector)
     method.pop("ratio", None)
     shared = {name: method.pop(name) for name in SHARED_PARTS if name in method}
@@ -101,7 +94,7 @@ def selection_settings(
         **shared,
         "export": _without_target(plain(export)),
         "ratio": ratio,
-        "features": plain(features),
+        "features": features,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 from rlsel.checks import int_at_least, one_of, positive_int
 from rlsel.data.dataset import Dataset
@@ -17,8 +17,10 @@ from rlsel.training.settings import TrainingSettings
 class DatasetSource(Protocol):
     """Where a data set is read from: a frozen dataclass."""
 
-    name: ClassVar[str]
-    """As on the command line and in `conf/dataset/`."""
+    @property
+    def name(self) -> str:
+        """As on the command line and in `conf/dataset/`. A class variable will do."""
+        ...
 
     def load(self) -> Dataset:
         """Reads the data set.
@@ -27,6 +29,30 @@ class DatasetSource(Protocol):
             DataError: if it is missing, damaged or unfit.
         """
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenDataset:
+    """A data set that a program holds already.
+
+    Attributes:
+        name: What results call it.
+        fingerprint: As of the data set; with the name, this stands for it in what is recorded.
+        dataset: The data set itself.
+    """
+
+    name: str
+    fingerprint: str
+    dataset: Dataset = field(repr=False, compare=False, metadata={"recorded": False})
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> GivenDataset:
+        """Returns the source that gives this data set."""
+        return cls(name=dataset.name, fingerprint=dataset.fingerprint, dataset=dataset)
+
+    def load(self) -> Dataset:
+        """Returns it."""
+        return self.dataset
 
 
 @dataclass(frozen=True, kw_only=True)

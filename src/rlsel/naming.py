@@ -1,0 +1,75 @@
+"""Methods and models by the names that the command line has for them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pkgutil import iter_modules
+from typing import Any
+
+from rlsel import selectors
+from rlsel.checks import nearest, refuse
+from rlsel.errors import ConfigurationError
+from rlsel.models.own_network import GivenNetwork
+from rlsel.models.resnet import ResNet18, ResNet50
+from rlsel.models.small_cnn import SmallCNN
+from rlsel.models.swin import Swin
+from rlsel.models.target import ModelSpec
+from rlsel.models.torchvision_model import TorchvisionModel
+from rlsel.models.vit import ViT
+from rlsel.selectors.base import Selector
+
+_MODELS: dict[str, type[Any]] = {spec.name: spec for spec in (SmallCNN, ResNet18, ResNet50, ViT, Swin)}
+
+
+def selector_by_name(given: str | Selector) -> Selector:
+    """Returns a selector with its default settings; a selector is returned as it is.
+
+    Raises:
+        ConfigurationError: if there is no such name.
+    """
+    if not isinstance(given, str):
+        return given
+    names = [module.name for module in iter_modules(selectors.__path__)]
+    if given in names:
+        module = importlib.import_module(f"{selectors.__name__}.{given}")
+        for found in vars(module).values():
+            if isinstance(found, type) and is_dataclass(found) and getattr(found, "name", None) == given:
+                selector: Selector = found()
+                return selector
+    raise refuse(
+        "selector", "the name of a selector, as `rlsel select --help` lists them", given, nearest(given, names)
+    )
+
+
+def model_by_name(given: str | ModelSpec | Callable[..., Any] | None) -> ModelSpec:
+    """Returns what builds a model.
+
+    Args:
+        given: A name of ours (`small_cnn`, `resnet18`, `resnet50`, `vit`, `swin`) or of torchvision; a class or
+            function that makes an `nn.Module`; an object that builds a model; None for `small_cnn`.
+
+    Raises:
+        ConfigurationError: if it is nothing of the kind.
+    """
+    if given is None:
+        return SmallCNN()
+    if isinstance(given, str):
+        return _named_model(given)
+    if isinstance(given, ModelSpec) and not isinstance(given, type):
+        return given
+    if callable(given):
+        return GivenNetwork(name=getattr(given, "__name__", type(given).__name__), make=given)
+    raise refuse("model", "a name, or a class or function that makes an nn.Module", type(given).__name__)
+
+
+def _named_model(name: str) -> ModelSpec:
+    if name in _MODELS:
+        spec: ModelSpec = _MODELS[name]()
+        return spec
+    try:
+        return TorchvisionModel(name=name)
+    except ConfigurationError as error:
+        raise refuse(
+            "model", f"one of {', '.join(_MODELS)}, or a classifier of torchvision", name, nearest(name, list(_MODELS))
+        ) from error

@@ -1,0 +1,199 @@
+"""rlsel from Python: the same bytes as the command line, and the same refusals."""
+
+import doctest
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import rlsel
+from rlsel import api
+from rlsel.cli.main import main
+from rlsel.coreset import Coreset
+from rlsel.errors import ConfigurationError, CoresetError, DataError, RlselError
+from rlsel.export import ExportSettings
+from rlsel.models.resnet import ResNet18
+from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.settings import TrainingSettings
+
+QUICK = TrainingSettings(epochs=2, batch_size=32, learning_rate=0.05)
+COMMAND = ("training.epochs=2", "training.batch_size=32", "training.learning_rate=0.05")
+
+
+@pytest.fixture
+def images(write_archive: Callable[..., Path]) -> dict[str, np.ndarray]:
+    with np.load(write_archive()) as archive:
+        return dict(archive)
+
+
+@pytest.fixture
+def pair(images: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    return images["images"], images["labels"]
+
+
+def from_the_command_line(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str) -> Path:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["rlsel", *arguments])
+    assert main() == 0
+    return folder / "run"
+
+
+def test_a_coreset_is_that_of_the_command_line_byte_for_byte(
+    pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_archive: Callable[..., Path]
+) -> None:
+    data = ("dataset=arrays", f"dataset.path={write_archive()}")
+    run = from_the_command_line(monkeypatch, tmp_path, "select", *data, *COMMAND, "ratio=0.3", "seed=3", "run_dir=run")
+    coreset = rlsel.select(pair, ratio=0.3, seed=3, training=QUICK)
+    coreset.save(tmp_path / "saved")
+    for name in ("indices.npy", "scores.npy", "labels.npy", "selected.csv", "policy.safetensors", "target.safetensors"):
+        assert (tmp_path / "saved" / name).read_bytes() == (run / name).read_bytes(), name
+    written = {path.name for path in (tmp_path / "saved").iterdir()}
+    assert {path.name for path in run.iterdir()} - written == {"config.yaml", "status.json", "metrics.jsonl"}
+    records = [json.loads((folder / "coreset.json").read_text()) for folder in (tmp_path / "saved", run)]
+    for record in records:
+        del record["settings_hash"], record["wall_seconds"], record["peak_rss_bytes"]
+    assert records[0] == records[1]
+
+
+def test_nothing_is_written(pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    rlsel.select(pair, training=QUICK)
+    rlsel.compare(pair, selectors=["el2n"], ratios=[0.5], seeds=[0], training=QUICK)
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_many_are_each_the_one_that_is_made_alone(pair: Any) -> None:
+    many = rlsel.select_many(pair, selectors=["random", "el2n", "rl_selector"], ratios=[0.2, 0.6], training=QUICK)
+    assert list(many) == [(name, ratio) for name in ("random", "el2n", "rl_selector") for ratio in (0.2, 0.6)]
+    for name, ratio in (("el2n", 0.2), ("rl_selector", 0.6)):
+        alone = rlsel.select(pair, ratio=ratio, selector=name, training=QUICK)
+        assert np.array_equal(alone.indices, many[name, ratio].indices)
+        assert np.array_equal(alone.scores, many[name, ratio].scores)
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.ReLU())
+        self.head = nn.Linear(10, num_classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.layers(images))
+
+
+@pytest.mark.parametrize(
+    "model", [Net, lambda num_classes: Net(num_classes), "resnet18", ResNet18(width=4), "mobilenet_v3_small"]
+)
+def test_any_model_selects(pair: Any, model: Any) -> None:
+    coreset = rlsel.select(pair, ratio=0.5, model=model, selector="el2n", training=TrainingSettings(steps=2))
+    assert len(coreset) == 45
+
+
+def test_settings_and_features_of_ones_own(pair: Any, tmp_path: Path) -> None:
+    export = ExportSettings(mode="threshold")
+    coreset = rlsel.select(pair, selector=RLSelector(rollout=64, settle_passes=2), export=export, training=QUICK)
+    assert np.array_equal(coreset.indices, np.flatnonzero(coreset.scores > 0))
+    features = np.random.default_rng(0).normal(size=(90, 5))
+    one = rlsel.select(pair, selector="moderate", features=features)
+    other = rlsel.select(pair, selector="moderate", features=torch.from_numpy(features))
+    assert np.array_equal(one.scores, other.scores)
+    assert one.provenance.selector.settings["features"] == other.provenance.selector.settings["features"]
+    with pytest.raises(ConfigurationError, match=r"features must be \(90, D\) numbers, a row for each sample"):
+        rlsel.select(pair, selector="moderate", features=features[:50])
+    with pytest.raises(DataError, match="features must be finite numbers"):
+        rlsel.select(pair, selector="moderate", features=features * np.nan)
+
+
+def test_a_policy_is_applied_as_on_the_command_line(
+    pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_archive: Callable[..., Path]
+) -> None:
+    data = ("dataset=arrays", f"dataset.path={write_archive()}")
+    from_the_command_line(monkeypatch, tmp_path, "select", *data, *COMMAND, "ratio=0.5", "run_dir=source")
+    unseen = write_archive("unseen", size=60, seed=1)
+    new = ("dataset=arrays", f"dataset.path={unseen}")
+    run = from_the_command_line(monkeypatch, tmp_path, "apply", "run=source", *new, "ratio=0.4", "run_dir=run")
+    with np.load(unseen) as archive:
+        given = archive["images"]
+    coreset = rlsel.select(pair, ratio=0.5, training=QUICK)
+    applied = rlsel.apply(coreset, given, ratio=0.4)
+    expected = Coreset.load(run)
+    assert np.array_equal(applied.scores, expected.scores), "no label is needed"
+    with_labels = rlsel.apply(coreset, (given, np.arange(60) % 3), ratio=0.4)
+    assert np.array_equal(with_labels.indices, expected.indices)
+    with pytest.raises(CoresetError, match=r"policy must be a coreset that rlsel\.select made .* one of rl_selector w"):
+        rlsel.apply(expected, given)
+
+
+def test_a_model_is_trained_as_on_the_command_line(
+    pair: Any,
+    images: dict[str, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_archive: Callable[..., Path],
+) -> None:
+    data = ("dataset=arrays", f"dataset.path={write_archive()}")
+    from_the_command_line(monkeypatch, tmp_path, "select", *data, "selector=random", "ratio=0.5", "run_dir=chosen")
+    run = from_the_command_line(monkeypatch, tmp_path, "train-on-subset", "coreset=chosen", *COMMAND, "run_dir=run")
+    coreset = rlsel.select(pair, ratio=0.5, selector="random")
+    test = (images["test_images"], images["test_labels"])
+    trained = rlsel.train_on_subset(coreset, pair, test=test, training=QUICK)
+    assert trained.result.top1_last == json.loads((run / "result.json").read_text())["top1_last"]
+    assert not trained.model.training
+    by_indices = rlsel.train_on_subset(coreset.indices, pair, test=test, training=QUICK)
+    assert by_indices.result.top1_last == trained.result.top1_last
+    everything = rlsel.train_on_subset(None, pair, training=QUICK)
+    assert (everything.result.num_train, everything.result.top1_last) == (90, None)
+
+
+def test_nothing_is_measured_on_what_was_chosen_from(pair: Any) -> None:
+    coreset = rlsel.select(pair, ratio=0.5, selector="random", holdout=0.2)
+    assert len(coreset.held_out) == 18
+    assert rlsel.train_on_subset(coreset, pair, holdout=0.2, training=QUICK).result.top1_last is not None
+    with pytest.raises(CoresetError, match="holdout must be what select was given, got 18 samples held out that were"):
+        rlsel.train_on_subset(rlsel.select(pair, ratio=0.5, selector="random"), pair, holdout=0.2)
+    with pytest.raises(CoresetError, match="coreset must keep candidates only, got sample"):
+        rlsel.train_on_subset(np.arange(90), pair, holdout=0.2)
+
+
+def test_a_comparison_has_random_and_full_beside_the_methods(pair: Any) -> None:
+    compared = rlsel.compare(pair, selectors=["el2n"], ratios=[0.5], seeds=[0, 1], training=QUICK)
+    assert {(run.selector, run.seed) for run in compared.runs} == {
+        (name, seed) for name in ("full", "random", "el2n") for seed in (0, 1)
+    }
+    assert {summary.selector for summary in compared.summaries} == {"full", "random", "el2n"}
+    assert compared.markdown.startswith("# Comparison on arrays")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"selector": "el3n"}, r"selector must be a name that .* got 'el3n': did you mean 'el2n'?"),
+        ({"model": "small_cmn"}, "model must be one of small_cnn, .* got 'small_cmn': did you mean 'small_cnn'?"),
+        ({"model": 3}, "model must be a name, or a class or function"),
+        ({"ratio": 1.5}, r"ratio must be a number in \(0, 1\]"),
+        ({"ratio": 0.001}, "ratio must be large enough"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"export": ExportSettings(mode="threshold"), "selector": "el2n"}, "export.mode must be topk, sample"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(pair: Any, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(RlselError, match=message) as error:
+        rlsel.select(pair, training=QUICK, **arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_what_has_no_labels_can_be_judged_and_not_learned(pair: Any) -> None:
+    with pytest.raises(DataError, match="the samples must have labels to be trained on, got none"):
+        rlsel.select(pair[0])
+
+
+def test_the_example_of_the_documentation() -> None:
+    assert doctest.testmod(api).attempted > 0
+    assert doctest.testmod(api).failed == 0
