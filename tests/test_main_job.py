@@ -1,6 +1,7 @@
 """The main job on real images: select, adapt to another ratio, train on what was selected."""
 
 import csv
+import gzip
 import json
 import math
 import sys
@@ -46,17 +47,22 @@ def check_coreset(folder: Path, *, ratio: float) -> None:
     indices, scores = (np.load(folder / name, allow_pickle=False) for name in ("indices.npy", "scores.npy"))
     assert (indices.dtype, indices.shape) == (np.int64, (kept,))
     assert (np.diff(indices) > 0).all()
-    assert 0 <= indices[0] <= indices[-1] < 300
-    assert (scores.dtype, scores.shape) == (np.float32, (300,))
-    assert np.isfinite(scores).all()
+    assert 0 <= indices[0] <= indices[-1] < 60_000
+    assert (scores.dtype, scores.shape) == (np.float32, (60_000,))
+    assert np.isfinite(scores).sum() == 300
+    assert np.isfinite(scores[indices]).all()
     record = json.loads((folder / "coreset.json").read_text())
     assert record["dataset"]["name"] == "fashion_mnist"
+    assert (record["dataset"]["size"], record["dataset"]["candidates"]) == (60_000, 300)
     assert record["num_selected"] == sum(record["class_counts"]) == kept
     assert abs(record["ratio"]["thresholded"] - ratio) <= 0.01
     with (folder / "selected.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["index"]) for row in rows if row["selected"] == "1"] == indices.tolist()
-    assert len(rows) == 300
+    assert len(rows) == 60_000
+    # the labels as they lie in the public file: eight bytes of header, then one for each image
+    public = gzip.decompress((DEBIAN_FOLDER / "train-labels-idx1-ubyte.gz").read_bytes())[8:]
+    assert [int(row["label"]) for row in rows] == list(public)
 
 
 def test_select_adapt_and_train(rlsel: Callable[..., Path], tmp_path: Path) -> None:
