@@ -34,12 +34,9 @@ def selector_by_name(given: str | Selector) -> Selector:
     if given in names:
         module = importlib.import_module(f"{selectors.__name__}.{given}")
         for found in vars(module).values():
-            if isinstance(found, type) and is_dataclass(found) and getattr(found, "name", None) == given:
-                selector: Selector = found()
-                return selector
-    raise refuse(
-        "selector", "the name of a selector, as `rlsel select --help` lists them", given, nearest(given, names)
-    )
+            if isinstance(found, type) and getattr(found, "name", None) == given:
+                return cast("Selector", found())
+    raise refuse("selector", "a name that `rlsel select --help` lists", given, nearest(given, names))
 
 
 def model_by_name(given: str | ModelSpec | Callable[..., Any] | None) -> ModelSpec:
