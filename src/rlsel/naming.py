@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pkgutil import iter_modules
-from typing import Any
+from typing import Any, cast
 
 from rlsel import selectors
 from rlsel.checks import nearest, refuse
