@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from contextlib import suppress
 from pkgutil import iter_modules
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from rlsel.models.resnet import ResNet18, ResNet50
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.swin import Swin
 from rlsel.models.target import ModelSpec
+from rlsel.models.timm_model import TimmModel
 from rlsel.models.torchvision_model import TorchvisionModel
 from rlsel.models.vit import ViT
 from rlsel.selectors.base import Selector
@@ -43,8 +45,8 @@ def model_by_name(given: str | ModelSpec | Callable[..., Any] | None) -> ModelSp
     """Returns what builds a model.
 
     Args:
-        given: A name of ours (`small_cnn`, `resnet18`, `resnet50`, `vit`, `swin`) or of torchvision; a class or
-            function that makes an `nn.Module`; an object that builds a model; None for `small_cnn`.
+        given: A name of ours (`small_cnn`, `resnet18`, `resnet50`, `vit`, `swin`), of torchvision or of timm;
+            a class or function that makes an `nn.Module`; an object that builds a model; None for `small_cnn`.
 
     Raises:
         ConfigurationError: if it is nothing of the kind.
@@ -64,9 +66,8 @@ def _named_model(name: str) -> ModelSpec:
     if name in _MODELS:
         spec: ModelSpec = _MODELS[name]()
         return spec
-    try:
-        return TorchvisionModel(name=name)
-    except ConfigurationError as error:
-        raise refuse(
-            "model", f"one of {', '.join(_MODELS)}, or a classifier of torchvision", name, nearest(name, list(_MODELS))
-        ) from error
+    for known in (TorchvisionModel, TimmModel):
+        with suppress(ConfigurationError):  # for want of the name, or of the package
+            return known(name=name)
+    own = ", ".join(_MODELS)
+    raise refuse("model", f"one of {own}, or a network of torchvision or timm", name, nearest(name, list(_MODELS)))

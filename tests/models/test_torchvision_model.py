@@ -71,3 +71,25 @@ def test_refuses_images_that_the_network_cannot_take(
     with pytest.raises(ConfigurationError, match=message) as caught:
         TorchvisionModel(name=name).build(image_shape, 4)
     assert "\n" not in str(caught.value)
+
+
+def test_weights_are_taken_but_for_the_last_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = models.get_model("resnet18", weights=None)
+    asked = []
+
+    def give(name: str, weights: str) -> torch.nn.Module:
+        asked.append((name, weights))
+        return trained
+
+    before = {name: value.clone() for name, value in trained.state_dict().items() if not name.startswith("fc.")}
+    monkeypatch.setattr(models, "get_model", give)
+    model = TorchvisionModel(name="resnet18", weights="IMAGENET1K_V1").build((3, 32, 32), 4)
+    assert asked == [("resnet18", "IMAGENET1K_V1")]
+    assert model.head.out_features == 4
+    own = model.backbone.state_dict()
+    assert all(torch.equal(own[name], value) for name, value in before.items())
+
+
+def test_weights_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"model\.weights=IMAGENET9 cannot be had .*: leave it out"):
+        TorchvisionModel(name="resnet18", weights="IMAGENET9").build((3, 32, 32), 4)

@@ -16,13 +16,16 @@ _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 
 @dataclass(frozen=True, kw_only=True)
 class TorchvisionModel:
-    """A network of torchvision with fresh parameters; grey images are repeated to three channels.
+    """A network of torchvision; grey images are repeated to three channels.
 
     Attributes:
         name: As in `torchvision.models.list_models()`.
+        weights: What to begin with, as in `torchvision.models.get_model_weights(name)`, for example DEFAULT or
+            IMAGENET1K_V1, downloaded once; the last layer is fresh all the same. None for fresh parameters.
     """
 
     name: str
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         from torchvision import models
@@ -38,7 +41,7 @@ class TorchvisionModel:
             raise ConfigurationError(
                 f"model.name={self.name} needs images of 1 or 3 channels, got {channels}: use resnet18 or small_cnn"
             )
-        network = self._network(num_classes)
+        network = self._network(num_classes) if self.weights is None else self._pretrained(num_classes)
         if channels == 1:
             network = nn.Sequential(_GreyToColour(), network)
         return split_network(network, image_shape, num_classes, setting=f"model.name={self.name}")
@@ -46,13 +49,25 @@ class TorchvisionModel:
     def _network(self, num_classes: int) -> nn.Module:
         from torchvision import models
 
-        network: nn.Module
-        if self.name in _WITH_AUXILIARY_HEADS:
-            network = models.get_model(
-                self.name, weights=None, num_classes=num_classes, aux_logits=False, init_weights=True
-            )
-        else:
-            network = models.get_model(self.name, weights=None, num_classes=num_classes)
+        extra = {"aux_logits": False, "init_weights": True} if self.name in _WITH_AUXILIARY_HEADS else {}
+        network: nn.Module = models.get_model(self.name, weights=None, num_classes=num_classes, **extra)
+        return network
+
+    def _pretrained(self, num_classes: int) -> nn.Module:
+        """Returns the network with weights, and a fresh last layer for the classes."""
+        from torchvision import models
+
+        try:
+            network: nn.Module = models.get_model(self.name, weights=self.weights)
+        except Exception as error:  # it downloads
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise ConfigurationError(f"model.weights={self.weights} cannot be had ({reason}): leave it out") from error
+        linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+        if self.name in _WITH_AUXILIARY_HEADS or not linear:
+            raise ConfigurationError(f"model.weights must be null for model.name={self.name}, got {self.weights}")
+        parent, _, attribute = linear[-1].rpartition(".")
+        inputs = network.get_submodule(linear[-1]).in_features
+        setattr(network.get_submodule(parent), attribute, nn.Linear(int(inputs), num_classes))  # type: ignore[arg-type]
         return network
 
 
