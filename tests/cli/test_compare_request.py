@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rlsel.commands.comparison_jobs import USUAL_HOLDOUT
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.commands.requests import CompareRequest
 from rlsel.cover.settings import CoverSettings
@@ -30,7 +31,7 @@ def test_without_settings_it_is_what_python_does_by_default(rlsel: Callable[...,
     assert rlsel("compare").code == 0
     assert compare.request == CompareRequest(
         settings=RunSettings(
-            dataset=Digits(), variation=Variation(holdout=0.2), model=SmallCNN(), training=TrainingSettings()
+            dataset=Digits(), variation=Variation(holdout=USUAL_HOLDOUT), model=SmallCNN(), training=TrainingSettings()
         ),
         selectors=(RLSelector(),),
         ratios=(0.3, 0.5, 0.7),
@@ -50,7 +51,7 @@ def test_each_setting_arrives(rlsel: Callable[..., Any], compare: Any, tmp_path:
     assert compare.request == CompareRequest(
         settings=RunSettings(
             dataset=Digits(),
-            variation=Variation(label_noise=0.1, holdout=0.2),
+            variation=Variation(label_noise=0.1, holdout=USUAL_HOLDOUT),
             model=ResNet18(width=16),
             training=TrainingSettings(epochs=4),
         ),

@@ -29,6 +29,13 @@ def test_the_variation_is_applied(settings: RunSettings) -> None:
     ]
 
 
+@pytest.mark.parametrize(("holdout", "notes"), [(0.0, 0), (0.1, 1), (0.2, 0)])
+def test_a_holdout_without_effect_is_noted(settings: RunSettings, holdout: float, notes: int) -> None:
+    dataset = read_dataset(replace(settings, variation=Variation(holdout=holdout)), usual_holdout=0.2)
+    assert len(dataset.held_out) == 0
+    assert dataset.notes == ("dataset.holdout has no effect on arrays, which has a test split",) * notes
+
+
 def test_a_missing_data_set_is_refused(settings: RunSettings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.npz"):
         read_dataset(replace(settings, dataset=Arrays(path=tmp_path / "none.npz")))

@@ -39,9 +39,7 @@ def test_weights_are_asked_for_and_the_head_is_fresh(monkeypatch: pytest.MonkeyP
 
 
 def test_what_cannot_be_built_is_said_in_one_line() -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"model\.name must be a network of timm, got 'resnet10x': did"
-    ):
+    with pytest.raises(ConfigurationError, match=r"model\.name must be a network of timm, got 'resnet10x': did"):
         TimmModel(name="resnet10x")
     with pytest.raises(ConfigurationError, match=r"model\.name=vit_tiny_patch16_224 does not take images of 32 x 32"):
         TimmModel(name="vit_tiny_patch16_224").build((3, 32, 32), 4)

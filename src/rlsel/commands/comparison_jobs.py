@@ -34,6 +34,9 @@ from rlsel.training.reporting import Reporter, SilentReporter
 
 RESULT_FILE = "result.json"
 
+USUAL_HOLDOUT = 0.2
+"""Share that a comparison holds out of data without a test split, as in `conf/compare.yaml`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SelectJob:
@@ -125,7 +128,7 @@ class JobWorker:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set; the first use raises `DataError` if it is missing, damaged or unfit."""
-        return read_dataset(self.settings)
+        return read_dataset(self.settings, usual_holdout=USUAL_HOLDOUT)
 
     @cached_property
     def further(self) -> tuple[FurtherDataset, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,22 @@ from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.runs.settings import RunSettings
 
 
-def read_dataset(settings: RunSettings, *, needs_labels: bool = True) -> Dataset:
+def read_dataset(settings: RunSettings, *, needs_labels: bool = True, usual_holdout: float = 0.0) -> Dataset:
     """Reads the data set and applies the variation.
 
     Args:
         settings: Name the data set.
         needs_labels: Whether something is to be trained on the labels.
+        usual_holdout: What the command holds out by itself; another share that has no effect is noted.
 
     Raises:
         DataError: if it is missing, damaged or unfit.
     """
-    dataset = apply_variation(settings.dataset.load(), settings.variation)
+    given, holdout = settings.dataset.load(), settings.variation.holdout
+    dataset = apply_variation(given, settings.variation)
+    if holdout not in (0, usual_holdout) and len(given.test):
+        unused = f"dataset.holdout has no effect on {given.name}, which has a test split"
+        dataset = replace(dataset, notes=(*dataset.notes, unused))
     if needs_labels:
         require_labels(dataset)
     return dataset
