@@ -1,5 +1,6 @@
 """`rlsel select` as a whole, on 90 small images and two epochs."""
 
+import hashlib
 import json
 import signal
 from collections.abc import Callable, Mapping
@@ -215,8 +216,11 @@ def test_the_user_s_features_need_no_training(
     folder = select(request_for(selectors=(selector,), features=path), reporter)
     assert reporter.trainings == []
     assert names(folder) == FILES | {"policy.safetensors", "features.safetensors"}
-    assert record(folder)["selector"]["settings"]["features"] == str(path)
-    assert result(folder) == result(run(request_for("again", selectors=(selector,), features=path)))
+    assert record(folder)["selector"]["settings"]["features"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    elsewhere = path.rename(tmp_path / "moved.npy")
+    again = run(request_for("again", selectors=(selector,), features=elsewhere))
+    assert result(folder) == result(again)
+    assert record(folder)["settings_hash"] == record(again)["settings_hash"], "they go by what they hold"
 
 
 def test_features_of_the_user_need_no_training(request_for: Request, tmp_path: Path, reporter: Any) -> None:

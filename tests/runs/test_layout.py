@@ -31,7 +31,7 @@ from rlsel.runs.layout import (
     settings_hash,
     training_settings,
 )
-from rlsel.runs.settings import RunOptions, RunSettings
+from rlsel.runs.settings import GivenDataset, RunOptions, RunSettings
 from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
@@ -146,8 +146,8 @@ def changed() -> dict[str, SelectRequest]:
     return requests | {
         "seed": in_settings(seed=7),
         "ratio": replace(REQUEST, ratios=(0.6,)),
-        "features": replace(REQUEST, features=Path("features.npy")),
-        "other features": replace(REQUEST, features=Path("others.npy")),
+        "features": replace(REQUEST, features=Path(__file__)),
+        "other features": replace(REQUEST, features=Path(__file__).with_name("test_folder.py")),
         "dataset": in_settings(dataset=Arrays(path=Path(__file__))),
         "model": in_settings(model=ResNet18()),
         "width": in_settings(model=SmallCNN(width=7)),
@@ -232,11 +232,13 @@ def test_defaults_to_any_depth() -> None:
     assert not are_defaults([TorchvisionModel(name="resnet18")]), "a field without a default has none"
 
 
-def test_a_field_that_was_added_later_is_recorded_only_where_it_is_not_the_default() -> None:
-    # so that the hash of older results stays theirs
-    older = {"_target_": "rlsel.cover.settings.CoverSettings", "distance": "cosine", "reduction": "mean"}
-    assert plain(CoverSettings(distance="cosine")) == older | {"refresh_every": 3}
-    assert plain(CoverSettings(distance="cosine", measure="knn")) == older | {"refresh_every": 3, "measure": "knn"}
+def test_what_is_not_to_be_recorded_is_left_out() -> None:
+    dataset = Digits().load()
+    assert plain(GivenDataset.of(dataset)) == {
+        "_target_": "rlsel.runs.settings.GivenDataset",
+        "name": "digits",
+        "fingerprint": dataset.fingerprint,
+    }
 
 
 def test_plain_values_are_json() -> None:
@@ -310,8 +312,3 @@ def test_a_training_is_known_by_what_it_is_measured_on() -> None:
         )
     ]
     assert len(set(hashes)) == len(hashes)
-
-
-def test_a_half_that_is_not_asked_for_leaves_the_hash_of_earlier_runs() -> None:
-    assert "part" not in run_settings(REQUEST.settings)["dataset"]
-    assert run_settings(in_settings(variation=Variation(part="first")).settings)["dataset"]["part"] == "first"

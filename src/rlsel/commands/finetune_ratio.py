@@ -99,7 +99,7 @@ def _require_own_target(run: Path) -> None:
     if features not in (None, "continued"):
         raise CoresetError(
             f"run must be learned on its target model's features for features=continued, got {str(run)!r}, learned on "
-            f"{features}: use features=saved"
+            "features that the user brought: use features=saved"
         )
 
 
