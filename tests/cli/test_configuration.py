@@ -23,7 +23,19 @@ CONF = Path(rlsel.conf.__path__[0])
 PARTS = {"policy", "reward", "cover", "ratio"}
 """Fields of a selector that have a key of their own."""
 
-FILES = [path for group in ("policy", "reward", "selector", "logger") for path in sorted((CONF / group).glob("*.yaml"))]
+PLAIN_GROUPS = ("dataset", "policy", "reward", "selector", "logger")
+FILES = [path for group in PLAIN_GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+DATASETS = {
+    "arrays",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "embeddings",
+    "fashion_mnist",
+    "imagefolder",
+    "imagenet",
+    "tiny_imagenet",
+}
 
 
 def content(path: Path) -> dict:
@@ -45,7 +57,8 @@ def defaults(cls: type) -> dict:
 
 
 def test_there_are_files() -> None:
-    assert len(FILES) >= 3 + 4 + 25 + 2
+    assert len(FILES) >= 9 + 3 + 4 + 25 + 2
+    assert {path.stem for path in FILES if path.parent.name == "dataset"} == DATASETS
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -60,6 +73,8 @@ def test_an_option_names_its_class_and_its_defaults(path: Path) -> None:
     if path.parent.name == "selector":
         expected = {key: value for key, value in expected.items() if key not in PARTS}
     assert values == expected
+    assert all(type(values[key]) is type(expected[key]) for key in expected), "1 is neither true nor 1.0"
+    assert dataclasses.is_dataclass(cls(**values))
     assert path.parent.name == "logger" or cls.name == path.stem
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import inspect
-from collections.abc import Callable
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,64 +22,82 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from rlsel import selectors
-from rlsel.budget import kept_count
 from rlsel.export import ExportSettings, choose, resolve
 from rlsel.models.small_cnn import SmallCNN
-from rlsel.selectors.base import Scores, SelectionTask, Selector, for_ratio, scored, uses
+from rlsel.planted import planted_task
+from rlsel.selection import Made, Wanted, select_from
+from rlsel.selectors.base import Scores, Selector, for_ratio, scored, uses
 from rlsel.selectors.target import SharedTraining
+from rlsel.testing import check_selector
 
 RATIO = 0.37
 FILES = sorted(Path(rlsel.conf.__path__[0], "selector").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
-GROUPS = {"policy", "reward", "cover", "ratio"}  # groups of their own, and what the run sets
-Listed = dict[int, dict[str, Scores]]
-
-
-def read(path: Path) -> tuple[type[Any], dict[str, Any]]:
-    content = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(content, dict)
-    module, _, name = content.pop("_target_").rpartition(".")
-    return getattr(importlib.import_module(module), name), {str(key): value for key, value in content.items()}
+CHEAPER = {
+    "memorization": {"num_models": 3},
+    "moso": {"folds": 3, "checkpoints": 2},
+    "rl_selector": {"settle_passes": 1},
+    "rl_selector_finetuned": {"epochs": 2},
+    "self_sup_prototypes": {"epochs": 5},
+}
+"""Hyperparameters that say how often the same is done again; their defaults are what the lists are made with."""
 
 
 def built(name: str) -> Selector:
-    cls, content = read(FILES[NAMES.index(name)])
-    selector: Selector = for_ratio(cls(**content), RATIO)
+    content = OmegaConf.to_container(OmegaConf.load(FILES[NAMES.index(name)]))
+    assert isinstance(content, dict)
+    module, _, cls = content.pop("_target_").rpartition(".")
+    selector: Selector = for_ratio(getattr(importlib.import_module(module), cls)(**content), RATIO)
     return selector
 
 
-def chosen(selector: Selector, scores: Scores, task: SelectionTask) -> NDArray[np.int64]:
-    return choose(
-        scores.values.numpy(),
-        kind=scores.kind,
-        ratio=RATIO,
-        settings=resolve(ExportSettings(), selector.export),
-        labels=task.labels.numpy(),
-        hardness=None if scores.hardness is None else scores.hardness.numpy(),
-        seed=task.seed,
-        policy=scores.policy,
-    )
+def made(names: Iterable[str], seed: int) -> dict[str, Made]:
+    """Makes selections from one training that their methods share; a method that fails takes no other one with it."""
+    methods = [built(name) for name in names]
+    wanted = [
+        Wanted(selector=method, ratio=RATIO, export=resolve(ExportSettings(), method.export)) for method in methods
+    ]
+    failures: list[Exception] = []
+    found = select_from(planted_task(seed=seed), wanted, on_failure=lambda _, error: failures.append(error))
+    return {one.wanted.selector.name: one for one in found}
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A method, and what it makes together with all others, with two seeds."""
+
+    selector: Selector
+    scores: Scores
+    chosen: NDArray[np.int64]
+    with_another_seed: NDArray[np.int64]
 
 
 @pytest.fixture(scope="module")
-def listed() -> Listed:
-    return {}
+def in_a_list() -> tuple[Mapping[str, Made], Mapping[str, Made]]:
+    """What all methods make from one training, with the seeds 0 and 1."""
+    return made(NAMES, 0), made(NAMES, 1)
 
 
-@pytest.fixture
-def scores_in_a_list(listed: Listed, tiny_task: SelectionTask) -> Callable[[int], dict[str, Scores]]:
-    """Scores of every method of a seed, from one training that all of them share; computed once."""
+@pytest.fixture(params=NAMES)
+def method(request: pytest.FixtureRequest, in_a_list: tuple[Mapping[str, Made], Mapping[str, Made]]) -> Method:
+    name = request.param
+    first, other = (lists.get(name) for lists in in_a_list)
+    assert first is not None, f"{name} fails beside the others; the test of its contract says how"
+    assert other is not None, f"{name} fails beside the others with seed 1"
+    return Method(built(name), first.scores, chosen(first, 0), chosen(other, 1))
 
-    def scored(seed: int) -> dict[str, Scores]:
-        if seed not in listed:
-            task, methods = dataclasses.replace(tiny_task, seed=seed), [built(name) for name in NAMES]
-            observed = SharedTraining(task=task, needs=[method.needs(task) for method in methods]).run()
-            listed[seed] = {
-                method.name: method.score(task, seen) for method, seen in zip(methods, observed, strict=True)
-            }
-        return listed[seed]
 
-    return scored
+def chosen(one: Made, seed: int) -> NDArray[np.int64]:
+    return choose(
+        one.scores.values.numpy(),
+        kind=one.scores.kind,
+        ratio=RATIO,
+        settings=one.wanted.export,
+        labels=planted_task().labels.numpy(),
+        hardness=None if one.scores.hardness is None else one.scores.hardness.numpy(),
+        seed=seed,
+        policy=one.scores.policy,
+    )
 
 
 def test_every_method_has_a_file() -> None:
@@ -89,62 +112,38 @@ def test_every_method_has_a_file() -> None:
     assert methods == set(NAMES)
 
 
-@pytest.mark.parametrize("path", FILES, ids=NAMES)
-def test_a_file_names_its_method_and_the_defaults(path: Path) -> None:
-    cls, content = read(path)
-    assert cls.name == path.stem
-    own = [field for field in dataclasses.fields(cls) if field.name not in GROUPS]
-    assert content == {field.name: field.default for field in own}
-    assert all(type(content[field.name]) is type(field.default) for field in own)
-    assert all(field.kw_only for field in dataclasses.fields(cls))
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        cls().unknown = 1
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_scores_are_finite_and_the_size_is_exact(
-    name: str, scores_in_a_list: Callable[[int], dict[str, Scores]], tiny_task: SelectionTask
-) -> None:
-    scores = scores_in_a_list(0)[name]
+def test_a_method_keeps_the_contract(name: str) -> None:
+    check_selector(dataclasses.replace(built(name), **CHEAPER.get(name, {})))  # type: ignore[type-var]
+
+
+def test_scores_are_finite_and_the_size_is_exact(method: Method) -> None:
+    scores = method.scores
     assert scores.values.dtype == torch.float32
-    assert scores.values.shape == (len(tiny_task),)
+    assert scores.values.shape == (48,)
     assert torch.isfinite(scores.values).all()
     assert scores.values.unique().numel() > 1
-    assert scores.hardness is None or (scores.hardness.shape, scores.hardness.dtype) == ((90,), torch.float32)
-    indices = chosen(built(name), scores, tiny_task)
-    assert len(indices) == kept_count(RATIO, 90) == 33
-    assert indices.dtype == np.int64
-    assert (np.diff(indices) > 0).all()
-    assert indices[0] >= 0
-    assert indices[-1] < 90
+    assert scores.hardness is None or (scores.hardness.shape, scores.hardness.dtype) == ((48,), torch.float32)
+    # 0.37 * 48 = 17.76
+    assert (len(method.chosen), method.chosen.dtype) == (18, np.int64)
+    assert (np.diff(method.chosen) > 0).all()
+    assert 0 <= method.chosen[0] <= method.chosen[-1] < 48
+
+
+def test_scores_are_the_same_alone(method: Method) -> None:
+    alone = made([method.selector.name], 0)[method.selector.name]
+    assert torch.equal(alone.scores.values, method.scores.values)
+
+
+def test_another_seed_gives_another_set(method: Method) -> None:
+    assert not np.array_equal(method.chosen, method.with_another_seed)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_scores_are_the_same_again_and_alone(
-    name: str,
-    scores_in_a_list: Callable[[int], dict[str, Scores]],
-    scores_of: Callable[[Selector], Scores],
-    tiny_task: SelectionTask,
-) -> None:
-    before = torch.random.get_rng_state()
-    alone = scores_of(built(name))
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.equal(alone.values, scores_in_a_list(0)[name].values)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_another_seed_gives_another_set(
-    name: str, scores_in_a_list: Callable[[int], dict[str, Scores]], tiny_task: SelectionTask
-) -> None:
-    first = chosen(built(name), scores_in_a_list(0)[name], tiny_task)
-    other = chosen(built(name), scores_in_a_list(1)[name], dataclasses.replace(tiny_task, seed=1))
-    assert not np.array_equal(first, other)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_a_method_says_it_uses_is_what_moves_its_scores(name: str, tiny_task: SelectionTask) -> None:
+def test_what_a_method_says_it_uses_is_what_moves_its_scores(name: str) -> None:
     """The features of the user, and another target model with and without them."""
-    method, features = built(name), torch.rand(90, 5, generator=torch.Generator().manual_seed(1))
+    method, task = built(name), planted_task()
+    features = torch.rand(len(task), 5, generator=torch.Generator().manual_seed(1))
     changes: dict[str, dict[str, Any]] = {
         "plain": {},
         "model": {"model": SmallCNN(width=2)},
@@ -153,10 +152,26 @@ def test_what_a_method_says_it_uses_is_what_moves_its_scores(name: str, tiny_tas
     }
     values = {}
     for change, given in changes.items():
-        task = dataclasses.replace(tiny_task, **given)
-        [observed] = SharedTraining(task=task, needs=[method.needs(task)]).run()
-        values[change] = scored(method, task, observed).values
+        changed = dataclasses.replace(task, **given)
+        [observed] = SharedTraining(task=changed, needs=[method.needs(changed)]).run()
+        values[change] = scored(method, changed, observed).values
     said = uses(method)
     assert torch.equal(values["plain"], values["model"]) != said.target
     assert torch.equal(values["features"], values["both"]) != said.target_beside_features
     assert torch.equal(values["plain"], values["features"]) != said.features
+
+
+def digests(found: Mapping[str, Made]) -> dict[str, str]:
+    return {name: hashlib.sha256(one.scores.values.numpy().tobytes()).hexdigest() for name, one in found.items()}
+
+
+def test_no_order_of_a_set_of_strings_decides(in_a_list: tuple[Mapping[str, Made], Mapping[str, Made]]) -> None:
+    # strings have the hashes of their process, which this variable decides
+    another = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    command, environment = [sys.executable, __file__], os.environ | {"PYTHONHASHSEED": another}
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed) == digests(in_a_list[0])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(digests(made(NAMES, 0))))
