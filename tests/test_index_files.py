@@ -54,6 +54,14 @@ def test_a_position_in_each_line(tmp_path: Path, name: str, content: str) -> Non
     assert positions(tmp_path / name) == [2, 7, 9]
 
 
+def test_paths_may_be_those_below_the_training_folder(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("dog/1.png\ncat/1.png\n")
+    assert positions(tmp_path / "x.txt", 2, ("train/cat/1.png", "train/dog/1.png")) == [0, 1]
+    (tmp_path / "x.txt").write_text("dog/1.png\ntrain/dog/1.png\n")
+    with pytest.raises(CoresetError, match="must keep each sample once, got train/dog/1"):
+        positions(tmp_path / "x.txt", 2, ("train/cat/1.png", "train/dog/1.png"))
+
+
 def test_what_numpy_writes_as_text(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "x.txt", np.array([7, 2, 123456]), header="kept")
     assert positions(tmp_path / "x.txt", 200_000) == [2, 7, 123456]
@@ -109,6 +117,7 @@ def test_arrays_that_are_no_indices_are_refused_for_what_they_are(tmp_path: Path
         ("x.txt", "# nothing\n", "is empty"),
         ("x.txt", "3\nthree\n", "must have one position in each line, got 'three'"),
         ("x.txt", "3\n1.5\n", "got '1.5'"),
+        ("x.txt", "3 5 8\n", "must have one position in each line, got '3 5 8'"),
         ("x.txt", "3\n1_0\n", "got '1_0'"),
         ("x.txt", "3\n99999999999999999999\n", "must be positions in a data set, got 99999999999999999999"),
         ("x.txt", "3\n3\n", "got 3 more than once"),

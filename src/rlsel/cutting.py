@@ -72,7 +72,7 @@ def cut(scores: Scores, dataset: Dataset, origin: Origin, note: Callable[[str], 
         seed=origin.seed,
         policy=scores.policy,
     )
-    _note_lost_classes(chosen, dataset, origin.ratio, note)
+    _note_classes(chosen, dataset, origin, note)
     candidates = dataset.train.in_source().numpy()
     return Coreset(
         indices=candidates[chosen],
@@ -130,13 +130,18 @@ def _labels_of_all(dataset: Dataset) -> NDArray[np.int64]:
     return labels.numpy()
 
 
-def _note_lost_classes(
-    chosen: NDArray[np.int64], dataset: Dataset, ratio: float, note: Callable[[str], object]
-) -> None:
+def _note_classes(chosen: NDArray[np.int64], dataset: Dataset, origin: Origin, note: Callable[[str], object]) -> None:
+    """Says which classes lose all or nearly all samples, and that a minimum could not be kept."""
     kept, sizes = (np.asarray(dataset.class_counts(some)) for some in (torch.from_numpy(chosen), None))
-    text = lost_classes(kept, sizes, dataset.class_names, ratio)
+    wanted = origin.export.min_per_class
+    needed = int(np.minimum(sizes, wanted).sum())
+    if wanted > 1 and origin.export.mode != "threshold" and needed > len(chosen):
+        note(
+            f"note: export.min_per_class={wanted} needs {needed} samples, the ratio keeps {len(chosen)}: it is lowered"
+        )
+    text = lost_classes(kept, sizes, dataset.class_names, origin.ratio)
     if text is not None:
-        note(f"note: at ratio {ratio:g}, {text}")
+        note(f"note: at ratio {origin.ratio:g}, {text}")
 
 
 def peak_memory() -> int:

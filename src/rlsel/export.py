@@ -26,8 +26,8 @@ ClassBalance = Literal["none", "proportional"]
 STRATA = 50
 """Parts of equal width that CCS cuts the range of the score into (Zheng et al. 2023)."""
 
-_NEARLY_NOTHING = 0.1
-"""Of the ratio: a class of which a smaller share is kept is nearly lost."""
+_NEARLY_NOTHING = 0.2
+"""Of the ratio: a class of which no larger share is kept is nearly lost."""
 
 _NAMED = 5
 """Lost classes that a message names."""
@@ -381,16 +381,16 @@ def lost_classes(kept: NDArray[np.int64], sizes: NDArray[np.int64], names: Seque
         kept: (C,) samples kept of each class.
         sizes: (C,) samples in each class.
         names: C names.
-        ratio: What was asked for; less than a tenth of it counts as nearly nothing.
+        ratio: What was asked for; up to a fifth of it counts as nearly nothing.
 
     Returns:
         A line for the user; None where there are no such classes.
     """
     present = sizes > 0
     lost = present & (kept == 0)
-    nearly = present & ~lost & (kept < _NEARLY_NOTHING * ratio * sizes)
+    nearly = present & ~lost & (kept <= _NEARLY_NOTHING * ratio * sizes)
     parts = []
-    for classes, what in ((lost, "none"), (nearly, f"less than {_NEARLY_NOTHING * ratio:.2g}")):
+    for classes, what in ((lost, "none"), (nearly, f"at most a share of {_NEARLY_NOTHING * ratio:.2g}")):
         if classes.any():
             some = [names[number] for number in np.flatnonzero(classes)[:_NAMED]]
             more = "" if classes.sum() <= _NAMED else ", ..."

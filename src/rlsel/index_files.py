@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +21,9 @@ from rlsel.files import read_array
 
 _NAMED = 5
 """Unknown paths that a message names."""
+
+_SEVERAL = re.compile(r"\d+([\s,;]+\d+)+[\s,;]*")
+"""Several positions in one line."""
 
 _YES, _NO = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no", ""})
 
@@ -72,6 +76,10 @@ class IndexFile:
         if source_paths is None:
             raise CoresetError(f"{self.path} names files, the data set has none: give positions, counted from 0")
         places = {path: place for place, path in enumerate(source_paths)}
+        top = source_paths[0].partition("/")[0] + "/"
+        if all(path.startswith(top) for path in source_paths):
+            # paths may be relative to root/train too, the folder that torchvision's ImageFolder is given
+            places = {path.removeprefix(top): place for path, place in places.items()} | places
         leading = _leading_folder(paths, places)
         found = [places.get(path.removeprefix(leading), -1) for path in paths]
         unknown = [path for path, place in zip(paths, found, strict=True) if place < 0]
@@ -187,6 +195,8 @@ def _from_text(path: Path) -> IndexFile:
     if not entries:
         raise CoresetError(f"{path} is empty: it keeps nothing")
     numbers = [_whole_number(entry) for entry in entries]
+    if any(_SEVERAL.fullmatch(entry) for entry in entries):
+        raise CoresetError(f"{path} must have one position in each line, got {entries[0][:40]!r}")
     if all(number is None for number in numbers):
         return IndexFile(path=path, paths=tuple(str(PurePosixPath(entry.replace("\\", "/"))) for entry in entries))
     wrong = next((entry for entry, number in zip(entries, numbers, strict=True) if number is None), None)

@@ -432,3 +432,10 @@ def test_one_conditioned_policy_serves_every_ratio(request_for: Request, reporte
 def test_what_a_conditioned_policy_cannot_do_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         replace(QUICK, conditioned=True, **given)
+
+
+def test_a_minimum_that_the_budget_does_not_allow_is_said(request_for: Request, reporter: Any) -> None:
+    export = ExportSettings(min_per_class=9)
+    folder = select(request_for(selectors=(Random(),), ratios=(0.2,), export=export), reporter)
+    assert min(record(folder)["class_counts"]) == 6, "18 of 90 are six of each class"
+    assert reporter.notes[1:] == ["note: export.min_per_class=9 needs 27 samples, the ratio keeps 18: it is lowered"]

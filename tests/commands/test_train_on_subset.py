@@ -15,6 +15,7 @@ from rlsel.commands.select import select
 from rlsel.commands.train_on_subset import train_on_subset
 from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
+from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.evaluation.settings import EvaluationSettings
@@ -355,3 +356,10 @@ def test_missing_further_data_is_found_before_a_training(request_for: Request, r
         train_on_subset(request, reporter)
     assert reporter.trainings == []
     assert not (tmp_path / "new").exists()
+
+
+def test_the_fixed_test_split_of_the_digits_is_never_trained_on(settings: RunSettings, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.arange(100))
+    request = TrainOnSubsetRequest(coreset=tmp_path / "mine.npy", settings=replace(settings, dataset=Digits()))
+    with pytest.raises(CoresetError, match="always measures on them, leave them out of the coreset"):
+        run(request)

@@ -14,6 +14,7 @@ from rlsel.commands.requests import TrainOnSubsetRequest
 from rlsel.coreset import INDICES_FILE, RECORD_FILE, Coreset, indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
+from rlsel.data.digits import Digits
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import write_array, write_json
@@ -140,10 +141,12 @@ def _require_unseen(positions: NDArray[np.int64], dataset: Dataset, verb: str) -
     """Refuses a test split with samples that the choice has seen."""
     shared = np.intersect1d(positions, dataset.held_out.numpy())
     if len(shared):
+        remedy = "hold them out before, as in rlsel select dataset.holdout=0.2, or leave dataset.holdout= out"
+        if dataset.name == Digits.name:
+            remedy = "this data set always measures on them, leave them out of the coreset"
         raise CoresetError(
             f"the coreset {verb} {len(shared)} of the {len(dataset.held_out)} samples that are held out to measure on, "
-            f"for example {shared[0]}: hold them out before, as in rlsel select dataset.holdout=0.2, or leave "
-            "dataset.holdout= out"
+            f"for example {shared[0]}: {remedy}"
         )
 
 

@@ -172,7 +172,7 @@ def check_floats(given: NDArray[Any], where: str) -> NDArray[np.float32]:
         DataError: if its type is not float, or it holds a number that is not finite.
     """
     if given.dtype.kind != "f":
-        raise DataError(f"{where} must be uint8 or float, got {given.dtype}: convert it with .astype")
+        raise DataError(f"{where} must be uint8 or float, got {given.dtype}: scale it, or give .astype(np.float32)")
     with np.errstate(over="ignore"):
         values = given.astype(np.float32)
     finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
