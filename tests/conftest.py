@@ -1,5 +1,81 @@
+"""What the tests of several packages share: the program in this process, and a reporter that keeps what it is told."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from rlsel.training.reporting import SilentReporter
 
 # the first example of a test pays for imports, and a busy machine for everything: time is no property of the code
 settings.register_profile("rlsel", deadline=None)
 settings.load_profile("rlsel")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call of the program left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.out.splitlines()[-1]
+
+    @property
+    def folder(self) -> Path:
+        """The run folder that the last line names."""
+        assert self.code == 0, self.err
+        return Path(self.last_line)
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path) -> Path:
+    """The empty folder that the program is called in."""
+    return tmp_path
+
+
+@pytest.fixture
+def rlsel(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """Calls the program with arguments, in its working folder."""
+    from rlsel.cli.main import main
+
+    monkeypatch.chdir(working_folder)
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # a `_target_` in this folder extends it
+
+    def call(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rlsel", *arguments])
+        code = main()
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+class RecordingReporter(SilentReporter):
+    """Keeps the notes, the titles of the trainings, and what was measured in their epochs."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.trainings: list[str] = []
+        self.measurements: list[Mapping[str, float]] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def start(self, task: str, epochs: int, steps: int) -> None:
+        self.trainings.append(task)
+
+    def epoch(self, measurements: Mapping[str, float]) -> None:
+        self.measurements.append(measurements)
+
+
+@pytest.fixture
+def reporter() -> RecordingReporter:
+    return RecordingReporter()

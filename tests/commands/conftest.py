@@ -1,74 +1,21 @@
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rlsel.cli.main import main
 from rlsel.commands.requests import RunSettings
 from rlsel.data.arrays import Arrays
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.training.settings import TrainingSettings
 
 
-@dataclass
-class NotesReporter:
-    """Keeps the notes, and the titles of the trainings that it is told of."""
-
-    notes: list[str] = field(default_factory=list)
-    trainings: list[str] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def start(self, task: str, epochs: int, steps: int) -> None:
-        self.trainings.append(task)
-
-    def step(self, done: int) -> None:
-        return
-
-    def epoch(self, measurements: Mapping[str, float]) -> None:
-        return
-
-    def finish(self) -> None:
-        return
-
-
 @pytest.fixture
-def reporter() -> NotesReporter:
-    return NotesReporter()
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a call of the program left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def folder(self) -> Path:
-        """The run folder that the last line names."""
-        assert self.code == 0, self.err
-        return Path(self.out.splitlines()[-1])
-
-
-@pytest.fixture
-def rlsel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Calls the program in this process, in an empty folder."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def call(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["rlsel", *arguments])
-        code = main()
-        return Result(code, *capsys.readouterr())
-
-    return call
+def working_folder(tmp_path: Path) -> Path:
+    """A folder beside the data and the runs of a test."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
 
 
 WriteArchive = Callable[..., Path]
