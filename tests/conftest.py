@@ -1,5 +1,6 @@
 """What the tests of several packages share: the program in this process, and a reporter that keeps what it is told."""
 
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from rlsel.training.reporting import SilentReporter
+from rlsel.training.reporting import Reporter, SilentReporter
 
 # the first example of a test pays for imports, and a busy machine for everything: time is no property of the code
 settings.register_profile("rlsel", deadline=None)
@@ -79,3 +80,20 @@ class RecordingReporter(SilentReporter):
 @pytest.fixture
 def reporter() -> RecordingReporter:
     return RecordingReporter()
+
+
+class StoppingReporter(SilentReporter):
+    """Presses Ctrl-C after a chosen step."""
+
+    def __init__(self, *, at: int) -> None:
+        self._at = at
+
+    def step(self, done: int) -> None:
+        if done == self._at:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def stopping() -> Callable[..., Reporter]:
+    """Makes a reporter that interrupts `at` a step."""
+    return StoppingReporter
