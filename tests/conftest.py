@@ -1,7 +1,9 @@
-"""What tests of several packages share."""
+"""What the tests of several packages share: the program in this process, reporters, and small data with settings."""
 
+import signal
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from rlsel.data.arrays import Arrays
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.runs.settings import RunSettings
+from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
 # the first example of a test pays for imports, and a busy machine for everything: time is no property of the code
@@ -18,12 +21,56 @@ hypothesis_settings.register_profile("rlsel", deadline=None)
 hypothesis_settings.load_profile("rlsel")
 
 
-@dataclass
-class NotesReporter:
-    """Keeps the notes, and the titles of the trainings that it is told of."""
+@dataclass(frozen=True)
+class Result:
+    """What a call of the program left."""
 
-    notes: list[str] = field(default_factory=list)
-    trainings: list[str] = field(default_factory=list)
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.out.splitlines()[-1]
+
+    @property
+    def folder(self) -> Path:
+        """The run folder that the last line names."""
+        assert self.code == 0, self.err
+        return Path(self.last_line)
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path) -> Path:
+    """The empty folder that the program is called in."""
+    return tmp_path
+
+
+@pytest.fixture
+def rlsel(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Result]:
+    """Calls the program with arguments, in its working folder."""
+    from rlsel.cli.main import main
+
+    monkeypatch.chdir(working_folder)
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # a `_target_` in this folder extends it
+
+    def call(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rlsel", *arguments])
+        code = main()
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+class RecordingReporter(SilentReporter):
+    """Keeps the notes, the titles of the trainings, and what was measured in their epochs."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.trainings: list[str] = []
+        self.measurements: list[Mapping[str, float]] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -31,19 +78,30 @@ class NotesReporter:
     def start(self, task: str, epochs: int, steps: int) -> None:
         self.trainings.append(task)
 
-    def step(self, done: int) -> None:
-        return
-
     def epoch(self, measurements: Mapping[str, float]) -> None:
-        return
-
-    def finish(self) -> None:
-        return
+        self.measurements.append(measurements)
 
 
 @pytest.fixture
-def reporter() -> NotesReporter:
-    return NotesReporter()
+def reporter() -> RecordingReporter:
+    return RecordingReporter()
+
+
+class StoppingReporter(SilentReporter):
+    """Presses Ctrl-C after a chosen step."""
+
+    def __init__(self, *, at: int) -> None:
+        self._at = at
+
+    def step(self, done: int) -> None:
+        if done == self._at:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def stopping() -> Callable[..., Reporter]:
+    """Makes a reporter that interrupts `at` a step."""
+    return StoppingReporter
 
 
 WriteArchive = Callable[..., Path]

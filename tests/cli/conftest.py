@@ -1,6 +1,5 @@
-"""The command line in this process, and commands that only take down what they were asked."""
+"""Commands that only take down what they were asked."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,36 +7,7 @@ from typing import Any
 
 import pytest
 
-from rlsel.cli.main import main
 from rlsel.training.reporting import Reporter
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a call of the program left."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last_line(self) -> str:
-        return self.out.splitlines()[-1]
-
-
-@pytest.fixture
-def rlsel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Calls `rlsel` with arguments, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path.copy())  # a `_target_` in this folder extends it
-
-    def call(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rlsel", *arguments])
-        code = main()
-        printed = capsys.readouterr()
-        return Result(code, printed.out, printed.err)
-
-    return call
 
 
 @dataclass

@@ -1,7 +1,9 @@
 """`rlsel compare` as a whole, on 200 digits and two epochs."""
 
+import contextlib
 import csv
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +45,8 @@ SETTINGS = RunSettings(
     training=TrainingSettings(epochs=2, batch_size=32),
 )
 REQUEST = CompareRequest(settings=SETTINGS, selectors=(EL2N(),), ratios=(0.5,), seeds=(0, 1))
+SMALL = replace(REQUEST, selectors=(Random(),), seeds=(0,))
+FURTHER = EvaluationSettings(datasets=("gaussian_noise@3", "contrast"))
 TIMES = {"select_seconds", "train_seconds", "peak_rss_bytes"}
 
 
@@ -75,7 +79,38 @@ def written(folder: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison to read."""
     return compare(at(tmp_path_factory.mktemp("done") / "c"), SilentReporter())
+
+
+@pytest.fixture
+def going_on(done: Path, tmp_path: Path) -> Path:
+    """The same comparison, to go on with."""
+    return Path(shutil.copytree(done, tmp_path / "c"))
+
+
+@pytest.fixture(scope="module")
+def small_done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The working folder of a comparison of the full data with one random half, and its default folder in there."""
+    home = tmp_path_factory.mktemp("small")
+    with contextlib.chdir(home):
+        return home, compare(SMALL, SilentReporter()).relative_to(home)
+
+
+@pytest.fixture
+def small(small_done: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the same comparison, the default one of a copied working folder, to go on with."""
+    home, folder = small_done
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / folder
+
+
+@pytest.fixture(scope="module")
+def further(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first comparison, measured on further data, by two processes."""
+    request = replace(REQUEST, evaluation=FURTHER, options=RunOptions(jobs=2))
+    return compare(at(tmp_path_factory.mktemp("further") / "c", request), SilentReporter())
 
 
 def test_full_and_random_are_always_rows(done: Path) -> None:
@@ -205,62 +240,57 @@ def test_the_protocol_is_stated(done: Path) -> None:
     assert "| mislabelled kept |" in text
 
 
-def test_a_second_call_computes_nothing(done: Path, reporter: Any) -> None:
-    before, table = written(done), (done / "runs.csv").read_bytes()
-    compare(at(done), reporter)
-    assert written(done) == before
-    assert (done / "runs.csv").read_bytes() == table
+def test_a_second_call_computes_nothing(going_on: Path, reporter: Any) -> None:
+    before, table = written(going_on), (going_on / "runs.csv").read_bytes()
+    compare(at(going_on), reporter)
+    assert written(going_on) == before
+    assert (going_on / "runs.csv").read_bytes() == table
     assert reporter.notes[1] == "6/6 trainings are there already"
     assert reporter.notes[2] == "small_cnn:"
 
 
-def test_an_extended_comparison_computes_what_is_missing(done: Path, reporter: Any) -> None:
-    before = written(done)
+def test_an_extended_comparison_computes_what_is_missing(going_on: Path, reporter: Any) -> None:
+    before = written(going_on)
     wider = replace(REQUEST, ratios=(0.5, 1.0), seeds=(0, 1, 2))
-    compare(at(done, wider), reporter)
-    after = written(done)
+    compare(at(going_on, wider), reporter)
+    after = written(going_on)
     assert before.items() <= after.items()
-    assert len(rows(done)) == 3 * (1 + 2 * 2)
+    assert len(rows(going_on)) == 3 * (1 + 2 * 2)
     trained = [note for note in reporter.notes if "accuracy" in note and "/15 " in note]
     # seed 2 at full, random and el2n 0.5; all selections of the ratio 1 are those of full
     assert len(trained) == 3
-    full = [row["accuracy"] for row in rows(done) if row["ratio"] == "1.0" and row["seed"] == "2"]
+    full = [row["accuracy"] for row in rows(going_on) if row["ratio"] == "1.0" and row["seed"] == "2"]
     assert len(full) == 3
     assert len(set(full)) == 1
-    compare(at(done), SilentReporter())
-    assert len(rows(done)) == 6
+    compare(at(going_on), SilentReporter())
+    assert len(rows(going_on)) == 6
 
 
-def test_several_processes_give_the_same_numbers(done: Path, tmp_path: Path) -> None:
-    request = replace(REQUEST, options=RunOptions(jobs=2))
-    folder = compare(at(tmp_path / "c", request), SilentReporter())
-    assert without_times(folder) == without_times(done)
+def test_several_processes_give_the_same_numbers(done: Path, further: Path) -> None:
+    measured = {name for name in rows(further)[0] if name.startswith("ood_")}
+    assert without_times(done) == [
+        {name: value for name, value in row.items() if name not in measured} for row in without_times(further)
+    ]
 
 
-def test_resume_never_makes_everything_again(done: Path, reporter: Any) -> None:
-    before, table = written(done), without_times(done)
-    compare(at(done, replace(REQUEST, seeds=(0,), options=RunOptions(resume="never"))), reporter)
-    changed = {name for name, when in written(done).items() if before.get(name) != when}
+def test_resume_never_makes_everything_again(going_on: Path, reporter: Any) -> None:
+    before, table = written(going_on), without_times(going_on)
+    compare(at(going_on, replace(REQUEST, seeds=(0,), options=RunOptions(resume="never"))), reporter)
+    changed = {name for name, when in written(going_on).items() if before.get(name) != when}
     assert {name.split("/")[2] for name in changed if name.startswith("cells/select")} == {"random", "el2n"}
     assert len([name for name in changed if name.endswith("result.json")]) == 3
-    assert without_times(done) == [row for row in table if row["seed"] == "0"]
-    compare(at(done), SilentReporter())
+    assert without_times(going_on) == [row for row in table if row["seed"] == "0"]
 
 
-def test_the_default_folder_is_shared_by_what_extends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    small = replace(REQUEST, selectors=(Random(),), seeds=(0,))
-    folder = compare(small, SilentReporter())
-    assert folder.parent == tmp_path / "outputs" / "compare" / "digits"
-    assert compare(replace(small, ratios=(0.5, 0.25), seeds=(0,)), SilentReporter()) == folder
-    other = replace(small, settings=replace(SETTINGS, training=TrainingSettings(steps=3)))
-    assert compare(other, SilentReporter()) != folder
+def test_the_default_folder_is_shared_by_what_extends_it(small: Path, tmp_path: Path) -> None:
+    assert small.parent == tmp_path / "outputs" / "compare" / "digits"
+    assert compare(replace(SMALL, ratios=(0.5, 0.25)), SilentReporter()) == small
+    other = replace(SMALL, settings=replace(SETTINGS, training=TrainingSettings(steps=3)))
+    assert compare(other, SilentReporter()) != small
 
 
-def test_the_same_number_of_epochs_is_fewer_steps(tmp_path: Path) -> None:
-    folder = compare(
-        at(tmp_path, replace(REQUEST, budget="epochs", seeds=(0,), selectors=(Random(),))), SilentReporter()
-    )
+def test_the_same_number_of_epochs_is_fewer_steps(small: Path) -> None:
+    folder = compare(at(small, replace(SMALL, budget="epochs")), SilentReporter())
     # 100 samples in batches of 32 are 4 steps an epoch
     assert {row["selector"]: row["steps"] for row in rows(folder)} == {"full": "14", "random": "8"}
     assert "makes 2 passes over its own samples" in (folder / "summary.md").read_text()
@@ -268,7 +298,7 @@ def test_the_same_number_of_epochs_is_fewer_steps(tmp_path: Path) -> None:
 
 def test_given_steps_are_taken_by_all_and_one_seed_has_no_intervals(tmp_path: Path) -> None:
     settings = replace(SETTINGS, training=replace(SETTINGS.training, steps=3))
-    request = replace(REQUEST, settings=settings, seeds=(4,), selectors=(Random(),))
+    request = replace(SMALL, settings=settings, seeds=(4,))
     folder = compare(at(tmp_path, request), SilentReporter())
     assert [row["steps"] for row in rows(folder)] == ["3", "3"]
     assert "takes 3 steps, given by training.steps" in (folder / "summary.md").read_text()
@@ -276,11 +306,9 @@ def test_given_steps_are_taken_by_all_and_one_seed_has_no_intervals(tmp_path: Pa
         assert {row["to_full_low"] + row["accuracy_se"] for row in csv.DictReader(file)} == {""}
 
 
-def test_other_models_are_trained_on_the_same_selections(tmp_path: Path) -> None:
+def test_other_models_are_trained_on_the_same_selections(small: Path) -> None:
     models = (SmallCNN(width=4), ViT(width=8, depth=1, heads=1))
-    folder = compare(
-        at(tmp_path, replace(REQUEST, seeds=(0,), selectors=(Random(),), train_models=models)), SilentReporter()
-    )
+    folder = compare(at(small, replace(SMALL, train_models=models)), SilentReporter())
     assert [(row["model"], row["selector"]) for row in rows(folder)] == [
         (model, selector) for model in ("small_cnn", "vit") for selector in ("full", "random")
     ]
@@ -289,56 +317,39 @@ def test_other_models_are_trained_on_the_same_selections(tmp_path: Path) -> None
 
 # out of distribution
 
-FURTHER = EvaluationSettings(datasets=("gaussian_noise@3", "contrast"))
 
-
-def test_each_model_is_measured_on_further_data(done: Path, tmp_path: Path) -> None:
-    request = replace(REQUEST, evaluation=FURTHER, options=RunOptions(jobs=2))
-    folder = compare(at(tmp_path / "c", request), SilentReporter())
+def test_each_model_is_measured_on_further_data(done: Path, further: Path) -> None:
     names = ["ood_gaussian_noise@3", "ood_contrast"]
-    assert list(rows(folder)[0])[-2:] == names
-    assert without_times(done) == [
-        {name: value for name, value in row.items() if name not in names} for row in without_times(folder)
-    ]
-    assert all(0 <= float(row[name]) <= 1 for row in rows(folder) for name in names)
-    with (folder / "summary.csv").open() as file:
+    assert list(rows(further)[0])[-2:] == names
+    assert all(0 <= float(row[name]) <= 1 for row in rows(further) for name in names)
+    with (further / "summary.csv").open() as file:
         summary = {row["selector"]: row for row in csv.DictReader(file)}
     el2n, full = (
-        [float(row[names[1]]) for row in rows(folder) if row["selector"] == name] for name in ("el2n", "full")
+        [float(row[names[1]]) for row in rows(further) if row["selector"] == name] for name in ("el2n", "full")
     )
     assert float(summary["el2n"]["ood_contrast"]) == pytest.approx(np.mean(el2n))
     assert float(summary["el2n"]["ood_contrast_to_full"]) == pytest.approx(np.mean(el2n) - np.mean(full))
     assert summary["el2n"]["ood_contrast_to_random_low"] != ""
-    text = (folder / "summary.md").read_text()
+    text = (further / "summary.md").read_text()
     assert "## small_cnn, out of distribution" in text
     assert "- Out of distribution, the model at the end of its training is measured, by its first guess.\n" in text
     assert "mean over the severities 1 to 5" in text
     assert "out of distribution" not in (done / "summary.md").read_text()
 
 
-def test_measuring_more_keeps_the_selections_and_trains_again(tmp_path: Path) -> None:
-    small = replace(REQUEST, selectors=(Random(),), seeds=(0,))
-    folder = compare(at(tmp_path, small), SilentReporter())
-    before = written(folder)
-    compare(at(tmp_path, replace(small, evaluation=FURTHER)), SilentReporter())
-    after = written(folder)
+def test_measuring_more_keeps_the_selections_and_trains_again_in_the_same_folder(small: Path) -> None:
+    before = written(small)
+    assert compare(replace(SMALL, evaluation=FURTHER), SilentReporter()) == small
+    after = written(small)
     assert before.items() <= after.items()
     results = [name for name in after.keys() - before.keys() if name.endswith("result.json")]
     assert sorted(name.split("/")[3] for name in results) == ["full", "random"]
     assert not [name for name in after.keys() - before.keys() if name.startswith("cells/select")]
-    compare(at(tmp_path, replace(small, evaluation=FURTHER)), SilentReporter())
-    assert written(folder) == after
-    compare(at(tmp_path, small), SilentReporter())
-    assert written(folder) == after
-    assert "ood_contrast" not in rows(folder)[0]
-
-
-def test_a_comparison_that_measures_more_has_the_same_default_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    small = replace(REQUEST, selectors=(Random(),), seeds=(0,))
-    assert compare(small, SilentReporter()) == compare(replace(small, evaluation=FURTHER), SilentReporter())
+    compare(replace(SMALL, evaluation=FURTHER), SilentReporter())
+    assert written(small) == after
+    compare(SMALL, SilentReporter())
+    assert written(small) == after
+    assert "ood_contrast" not in rows(small)[0]
 
 
 def test_missing_further_data_leaves_no_folder(tmp_path: Path, reporter: Any) -> None:
@@ -394,33 +405,33 @@ class BreakingObserver:
 
 @pytest.mark.parametrize("where", ["needs", "watch", "score"])
 def test_a_failing_selector_is_named_and_the_rest_goes_on(
-    tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch, where: str
+    small: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    request = at(tmp_path, replace(REQUEST, selectors=(Breaking(where=where), EL2N()), seeds=(0,)))
+    request = at(small, replace(SMALL, selectors=(Breaking(where=where), EL2N())))
     with pytest.raises(PartlyFailedError, match=r"1 of the runs failed.*breaking at ratio 0.5 with seed 0") as caught:
         compare(request, reporter)
-    assert (caught.value.folder, caught.value.by_user) == (tmp_path, False)
-    assert keys(tmp_path) == [("full", 1.0, 0), ("random", 0.5, 0), ("el2n", 0.5, 0)]
+    assert (caught.value.folder, caught.value.by_user) == (small, False)
+    assert keys(small) == [("full", 1.0, 0), ("random", 0.5, 0), ("el2n", 0.5, 0)]
     line = "selection by breaking at ratio 0.5 with seed 0: ZeroDivisionError: a defect"
-    assert f"\n- {line}\n" in (tmp_path / "summary.md").read_text()
+    assert f"\n- {line}\n" in (small / "summary.md").read_text()
     assert f"failed: {line}" in reporter.notes
-    assert state(tmp_path)["state"] == "failed"
-    (cell,) = (tmp_path / "cells" / "select" / "breaking").iterdir()
+    assert state(small)["state"] == "failed"
+    (cell,) = (small / "cells" / "select" / "breaking").iterdir()
     assert state(cell)["state"] == "failed"
     assert "Traceback" in state(cell)["error"]
     monkeypatch.setattr(Breaking, "mended", True)
-    before = written(tmp_path)
+    before = written(small)
     compare(request, reporter)
-    assert len(rows(tmp_path)) == 4
-    assert state(tmp_path)["state"] == "complete"
+    assert len(rows(small)) == 4
+    assert state(small)["state"] == "complete"
     kept = {name for name in before if "/breaking/" not in name}
-    assert {name: written(tmp_path)[name] for name in kept} == {name: before[name] for name in kept}
+    assert {name: written(small)[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_a_user_s_mistake_in_a_cell_is_one_line(tmp_path: Path, reporter: Any) -> None:
-    request = replace(REQUEST, selectors=(Breaking(where="score", user=True),), seeds=(0,))
+def test_a_user_s_mistake_in_a_cell_is_one_line(small: Path, reporter: Any) -> None:
+    request = replace(SMALL, selectors=(Breaking(where="score", user=True),))
     with pytest.raises(PartlyFailedError) as caught:
-        compare(at(tmp_path, request), reporter)
+        compare(at(small, request), reporter)
     assert caught.value.by_user
     assert "failed: selection by breaking at ratio 0.5 with seed 0: nothing fits" in reporter.notes
 
@@ -437,7 +448,7 @@ def test_a_failing_training_is_named_and_tried_again(
             raise MemoryError("no memory")
         return real(dataset, indices, **others)
 
-    request = at(tmp_path, replace(REQUEST, selectors=(Random(),), seeds=(0,)))
+    request = at(tmp_path, SMALL)
     with monkeypatch.context() as patched:
         patched.setattr(comparison_jobs, "train_on", fail_on_half)
         with pytest.raises(PartlyFailedError, match=r"small_cnn random ratio 0.5 seed 0: MemoryError: no memory"):
@@ -449,7 +460,7 @@ def test_a_failing_training_is_named_and_tried_again(
 
 def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: Any) -> None:
     dataset = read_dataset(SETTINGS)
-    comparison = Comparison(replace(REQUEST, selectors=(Random(),), seeds=(0,)), tmp_path, dataset, reporter)
+    comparison = Comparison(SMALL, tmp_path, dataset, reporter)
     selection, training = comparison.begin()
     assert comparison.end(selection, None) == []
     assert comparison.end(training, None) == ()

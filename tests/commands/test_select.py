@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -335,22 +334,13 @@ def test_a_defect_leaves_a_failed_run_that_is_run_again(request_for: Request) ->
         run(request_for(selectors=selectors))
 
 
-@dataclass
-class Stopping(SilentReporter):
-    """Presses Ctrl-C after a chosen step."""
-
-    at: int
-
-    def step(self, done: int) -> None:
-        if done == self.at:
-            signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.parametrize("step", [1, 3, 4, 6])
-def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(request_for: Request, step: int) -> None:
+def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(
+    request_for: Request, stopping: Callable[..., Any], step: int
+) -> None:
     several = {"selectors": (QUICK, EL2N(), AUM())}
     with pytest.raises(KeyboardInterrupt):
-        select(request_for("stopped", **several), Stopping(at=step))
+        select(request_for("stopped", **several), stopping(at=step))
     folders = sorted(request_for("stopped").options.run_dir.glob("*/*"))
     assert {state(folder) for folder in folders} == {"running"}
     assert len(list(request_for("stopped").options.run_dir.rglob(".training-*.ckpt"))) == 1
@@ -365,18 +355,22 @@ def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(request_for
 
 @pytest.mark.parametrize("policy", [PPO(), DQN()])
 @pytest.mark.parametrize("step", [4, 5])
-def test_every_policy_can_be_interrupted(request_for: Request, policy: PPO | DQN, step: int) -> None:
+def test_every_policy_can_be_interrupted(
+    request_for: Request, stopping: Callable[..., Any], policy: PPO | DQN, step: int
+) -> None:
     selectors = (replace(QUICK, policy=policy, rollout=16),)
     with pytest.raises(KeyboardInterrupt):
-        select(request_for("stopped", selectors=selectors), Stopping(at=step))
+        select(request_for("stopped", selectors=selectors), stopping(at=step))
     resumed, calm = (run(request_for(name, selectors=selectors)) for name in ("stopped", "calm"))
     assert result(resumed) == result(calm)
     assert rows(resumed) == rows(calm)
 
 
-def test_a_new_start_forgets_an_interrupted_training(request_for: Request, reporter: Any, tmp_path: Path) -> None:
+def test_a_new_start_forgets_an_interrupted_training(
+    request_for: Request, stopping: Callable[..., Any], reporter: Any, tmp_path: Path
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        select(request_for(), Stopping(at=4))
+        select(request_for(), stopping(at=4))
     steps: list[int] = []
     reporter.step = steps.append
     select(request_for(options=RunOptions(run_dir=tmp_path / "run", resume="never")), reporter)

@@ -1,9 +1,8 @@
 """`rlsel train-on-subset` as a whole, on 90 small images and two epochs."""
 
 import json
-import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,21 +229,12 @@ def test_other_samples_in_the_same_folder_replace_the_run(request_for: Request) 
     assert result(folder)["num_train"] == 90
 
 
-@dataclass
-class Stopping(SilentReporter):
-    """Presses Ctrl-C after a chosen step."""
-
-    at: int
-
-    def step(self, done: int) -> None:
-        if done == self.at:
-            signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
-def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(request_for: Request, step: int) -> None:
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
+    request_for: Request, stopping: Callable[..., Any], step: int
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train_on_subset(request_for("stopped"), Stopping(at=step))
+        train_on_subset(request_for("stopped"), stopping(at=step))
     stopped = request_for("stopped").options.run_dir
     assert json.loads((stopped / "status.json").read_text())["state"] == "running"
     assert not (stopped / "result.json").exists()

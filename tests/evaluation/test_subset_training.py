@@ -1,8 +1,7 @@
 """A model trained on a part of the training split and measured on the test split."""
 
-import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from rlsel.models.target import TargetModel
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.evaluation import accuracy, clean_pass
 from rlsel.training.loop import Checkpointing
-from rlsel.training.reporting import SilentReporter
+from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
 INDICES = np.arange(0, 60, 2)
@@ -159,26 +158,15 @@ def test_the_seed_decides(train: Callable[..., Outcome]) -> None:
     assert not same_parameters(first[1], other[1])
 
 
-@dataclass
-class InterruptingReporter(SilentReporter):
-    """Presses Ctrl-C after a chosen step."""
-
-    at: int = 0
-
-    def step(self, done: int) -> None:
-        if done == self.at:
-            signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.parametrize("step", [3, 9, 10, 11, 12])
 def test_an_interruption_between_the_looks_changes_nothing(
-    train: Callable[..., Outcome], tmp_path: Path, step: int
+    train: Callable[..., Outcome], stopping: Callable[..., Reporter], tmp_path: Path, step: int
 ) -> None:
     rows: list[Mapping[str, float]] = []
     assert tail_steps(12) == (10, 11, 12)
     checkpointing = Checkpointing(path=tmp_path / "state")
     with pytest.raises(KeyboardInterrupt):
-        train(reporter=InterruptingReporter(at=step), checkpointing=checkpointing)
+        train(reporter=stopping(at=step), checkpointing=checkpointing)
     resumed = train(checkpointing=checkpointing, on_epoch=lambda record: rows.append(record.training))
     expected = train()
     assert timeless(resumed[0]) == timeless(expected[0])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,40 +13,14 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.base import Scores, SelectionTask, Selector
 from rlsel.selectors.target import SharedTraining
 from rlsel.training.observation import BatchObservation, EpochEnd, Observer
+from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings
-
-
-@dataclass
-class RecordingReporter:
-    notes: list[str] = field(default_factory=list)
-    measurements: list[Mapping[str, float]] = field(default_factory=list)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def start(self, task: str, epochs: int, steps: int) -> None:
-        return
-
-    def step(self, done: int) -> None:
-        return
-
-    def epoch(self, measurements: Mapping[str, float]) -> None:
-        self.measurements.append(measurements)
-
-    def finish(self) -> None:
-        return
-
 
 FeatureTask = Callable[..., SelectionTask]
 
 
 @pytest.fixture
-def reporter() -> RecordingReporter:
-    return RecordingReporter()
-
-
-@pytest.fixture
-def feature_task(reporter: RecordingReporter) -> FeatureTask:
+def feature_task(reporter: Reporter) -> FeatureTask:
     """Makes a task of given labels, with features, images, or both."""
 
     def make(
