@@ -59,7 +59,8 @@ class TargetInput:
         if dataset.image_shape != self.image_shape:
             raise DataError(
                 f"dataset must have images of {_shape(self.image_shape)} (channels x height x width), as the run's "
-                f"target model takes, got {_shape(dataset.image_shape)} in {dataset.name}: select from it anew"
+                f"target model takes, got {_shape(dataset.image_shape)} in {dataset.name}: bring them "
+                "to that size (of imagefolder: dataset.image_size=), or select from it anew"
             )
         if not on_one_scale(self.pixel_range, dataset.pixel_range):
             raise DataError(
