@@ -197,3 +197,13 @@ def test_what_has_no_labels_can_be_judged_and_not_learned(pair: Any) -> None:
 def test_the_example_of_the_documentation() -> None:
     assert doctest.testmod(api).attempted > 0
     assert doctest.testmod(api).failed == 0
+
+
+def test_a_seed_beside_the_setup_wins_and_else_that_of_the_setup_counts(pair: Any) -> None:
+    setup = rlsel.Setup(seed=3, training=QUICK)
+    random = [rlsel.select(pair, selector="random", seed=seed).indices.tolist() for seed in (0, 3)]
+    assert rlsel.select(pair, selector="random", setup=setup).indices.tolist() == random[1]
+    assert rlsel.select(pair, selector="random", seed=0, setup=setup).indices.tolist() == random[0]
+    assert rlsel.train_on_subset(None, pair, setup=setup).result.seed == 3
+    coreset = rlsel.select(pair, ratio=0.5, training=QUICK)
+    assert rlsel.apply(coreset, pair[0], setup=setup).provenance.seed == 3

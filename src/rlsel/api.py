@@ -84,7 +84,7 @@ def select(
     *,
     model: Model = None,
     selector: str | Selector = "rl_selector",
-    seed: int = 0,
+    seed: int | None = None,
     training: TrainingSettings | None = None,
     export: ExportSettings | None = None,
     features: NDArray[Any] | Tensor | None = None,
@@ -98,7 +98,7 @@ def select(
         ratio: Share to keep, in (0, 1].
         model: The target model that is trained to judge the samples.
         selector: The method, by name or with settings of its own.
-        seed: At least 0.
+        seed: At least 0; None for that of the setup, which is 0 where nothing is said.
         training: How the target model is trained.
         export: How scores become a set, over the method's own default.
         features: (N, D) features of all samples, in place of the target model's.
@@ -140,7 +140,7 @@ def select_many(
     selectors: Sequence[str | Selector] = ("rl_selector",),
     ratios: Sequence[float] = (0.7,),
     model: Model = None,
-    seed: int = 0,
+    seed: int | None = None,
     training: TrainingSettings | None = None,
     export: ExportSettings | None = None,
     features: NDArray[Any] | Tensor | None = None,
@@ -154,7 +154,7 @@ def select_many(
         selectors: The methods, each once.
         ratios: Shares to keep, each once.
         model: The target model.
-        seed: At least 0.
+        seed: At least 0; None for that of the setup, which is 0 where nothing is said.
         training: How the target model is trained.
         export: How scores become sets.
         features: (N, D) features in place of the target model's.
@@ -206,7 +206,7 @@ def apply(
     dataset: object,
     ratio: float = 0.7,
     *,
-    seed: int = 0,
+    seed: int | None = None,
     export: ExportSettings | None = None,
     setup: Setup | None = None,
 ) -> Coreset:
@@ -216,7 +216,7 @@ def apply(
         policy: A coreset of `rl_selector`, as `select` gives it in this process.
         dataset: What is selected from: images of the same shape and on the same scale.
         ratio: Share to keep, in (0, 1].
-        seed: Of the draw.
+        seed: Of the draw; None for that of the setup.
         export: How scores become a set, over the method's own default.
         setup: Device, columns of a Hugging Face data set, a reporter.
 
@@ -246,7 +246,7 @@ def apply(
         settings=settings,
         digest=settings_hash(settings),
         ratio=ratio,
-        seed=seed,
+        seed=setup.seed,
         export=resolve(export or ExportSettings(), selector.export),
         wall_seconds=time.monotonic() - began,
         parent=policy.folder,
@@ -267,7 +267,7 @@ def train_on_subset(
     *,
     test: object = None,
     model: Model = None,
-    seed: int = 0,
+    seed: int | None = None,
     training: TrainingSettings | None = None,
     holdout: float = 0.0,
     setup: Setup | None = None,
@@ -279,7 +279,7 @@ def train_on_subset(
         dataset: What it was selected from.
         test: What the model is measured on; None for nothing but what was held out.
         model: The network to train.
-        seed: Of the training.
+        seed: Of the training; None for that of the setup.
         training: The recipe.
         holdout: As it was given to `select`: this share is not trained on but measured on.
         setup: The rest.
@@ -306,7 +306,7 @@ def train_on_subset(
             model=model_by_name(setup.model),
             settings=setup.training,
             fabric=fabric,
-            seed=seed,
+            seed=setup.seed,
             reporter=setup.reporter,
         )
     return Trained(trained, result)
@@ -359,7 +359,7 @@ def compare(
         RlselError: for unfit data or settings.
         PartlyFailedError: if some of the runs failed.
     """
-    setup = _setup(setup, model=model, training=training, seed=0)
+    setup = _setup(setup, model=model, training=training, seed=None)
     data = _read(dataset, setup, test=test, holdout=holdout)
     require_labels(data)
     with tempfile.TemporaryDirectory(prefix="rlsel-") as folder:  # cells are kept there while it runs
@@ -376,14 +376,14 @@ def compare(
     return Comparison(compared.runs, compared.summaries, compared.markdown)
 
 
-def _setup(setup: Setup | None, *, model: Model, training: TrainingSettings | None, seed: int) -> Setup:
+def _setup(setup: Setup | None, *, model: Model, training: TrainingSettings | None, seed: int | None) -> Setup:
     """Returns the setup with what was given in its place."""
     setup = setup or Setup()
     return replace(
         setup,
         model=setup.model if model is None else model,
         training=training or setup.training,
-        seed=seed or setup.seed,
+        seed=setup.seed if seed is None else seed,
     )
 
 

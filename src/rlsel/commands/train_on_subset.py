@@ -14,7 +14,7 @@ from rlsel.commands.requests import TrainOnSubsetRequest
 from rlsel.coreset import INDICES_FILE, RECORD_FILE, Coreset, indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
-from rlsel.data.digits import Digits
+from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import write_array, write_json
@@ -61,7 +61,7 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
         )
     given = None if request.coreset is None else _load(request.coreset)
     dataset = read_dataset(request.settings)
-    subset = _subset(given, dataset)
+    subset = _subset(given, dataset, request.settings.variation)
     if len(subset.positions) < _LEAST:
         raise CoresetError(
             f"the coreset must have at least {_LEAST} samples to train on, got {len(subset.positions)}: select with a "
@@ -116,18 +116,18 @@ def _load(given: Path) -> Coreset | IndexFile:
     return read_index_file(given) if given.is_file() and not of_a_run else Coreset.load(given)
 
 
-def _subset(given: Coreset | IndexFile | None, dataset: Dataset) -> _Subset:
+def _subset(given: Coreset | IndexFile | None, dataset: Dataset, variation: Variation) -> _Subset:
     """Checks that what was given belongs to the data set, and that nothing of it is measured on."""
     source = dataset.source
     if given is None:
         return _Subset(positions=dataset.train.in_source().numpy(), coreset=None, title="full")
     if isinstance(given, Coreset):
         given.check(size=len(source), fingerprint=dataset.fingerprint)
-        _require_unseen(given.candidates, dataset, "was selected from")
+        _require_unseen(given.candidates, dataset, variation, "was selected from")
         subset = _Subset(positions=given.indices, coreset=given, title=given.provenance.selector.name)
     else:
         subset = _Subset(positions=given.positions(len(source), source.paths), coreset=None, title="indices")
-        _require_unseen(subset.positions, dataset, "keeps")
+        _require_unseen(subset.positions, dataset, variation, "keeps")
     outside = np.flatnonzero(dataset.places_in_train(torch.from_numpy(subset.positions)).numpy() < 0)
     if len(outside):
         raise CoresetError(
@@ -137,12 +137,12 @@ def _subset(given: Coreset | IndexFile | None, dataset: Dataset) -> _Subset:
     return subset
 
 
-def _require_unseen(positions: NDArray[np.int64], dataset: Dataset, verb: str) -> None:
+def _require_unseen(positions: NDArray[np.int64], dataset: Dataset, variation: Variation, verb: str) -> None:
     """Refuses a test split with samples that the choice has seen."""
     shared = np.intersect1d(positions, dataset.held_out.numpy())
     if len(shared):
         remedy = "hold them out before, as in rlsel select dataset.holdout=0.2, or leave dataset.holdout= out"
-        if dataset.name == Digits.name:
+        if not variation.holdout and variation.measure_on == "test":
             remedy = "this data set always measures on them, leave them out of the coreset"
         raise CoresetError(
             f"the coreset {verb} {len(shared)} of the {len(dataset.held_out)} samples that are held out to measure on, "
