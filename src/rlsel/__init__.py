@@ -6,13 +6,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlsel.api import Setup, apply, compare, select, select_many, train_on_subset
+    from rlsel.api import Setup, apply, compare, features, select, select_many, train_on_subset
     from rlsel.coreset import Coreset
 
-__all__ = ["Coreset", "Setup", "__version__", "apply", "compare", "select", "select_many", "train_on_subset"]
+__all__ = [
+    "Coreset",
+    "Setup",
+    "__version__",
+    "apply",
+    "compare",
+    "features",
+    "select",
+    "select_many",
+    "train_on_subset",
+]
 __version__ = "0.1.0"
 
-_HOMES = dict.fromkeys(("Setup", "apply", "compare", "select", "select_many", "train_on_subset"), "rlsel.api")
+_HOMES = dict.fromkeys(
+    ("Setup", "apply", "compare", "features", "select", "select_many", "train_on_subset"), "rlsel.api"
+)
 _HOMES["Coreset"] = "rlsel.coreset"
 
 

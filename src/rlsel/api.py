@@ -31,6 +31,7 @@ from rlsel.cutting import Origin, cut
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation, apply_variation
 from rlsel.data.wrapping import Columns, as_dataset
+from rlsel.embedding import embed
 from rlsel.errors import CoresetError, DataError
 from rlsel.evaluation.comparison import Run, Summary
 from rlsel.evaluation.subset_training import SubsetResult, train_on
@@ -252,6 +253,43 @@ def apply(
         parent=policy.folder,
     )
     return cut(scores, data, origin, setup.reporter.note)
+
+
+def features(
+    dataset: object, *, model: Model = None, seed: int | None = None, setup: Setup | None = None
+) -> NDArray[np.float32]:
+    """Computes what a network that is not trained makes of every sample, for `features=` of `select`.
+
+    Args:
+        dataset: Images, with or without labels.
+        model: The network, with pretrained weights where it has them, as `TimmModel(name=..., pretrained=True)`.
+        seed: Of weights that are not pretrained; None for that of the setup.
+        setup: Device, columns of a Hugging Face data set, a reporter.
+
+    Returns:
+        (N, D) float32, a row for each sample.
+
+    Raises:
+        RlselError: for unfit data, or a network that does not take it.
+
+    Example:
+        >>> import rlsel
+        >>> from sklearn.datasets import load_digits
+        >>> images, labels = load_digits().images.astype("float32"), load_digits().target
+        >>> features = rlsel.features(images, model="small_cnn")  # random weights: for want of a download
+        >>> features.shape
+        (1797, 32)
+        >>> len(rlsel.select((images, labels), ratio=0.1, selector="k_center", features=features))
+        180
+    """
+    setup = _setup(setup, model=model, training=None, seed=seed)
+    data = _read(dataset, setup)
+    settings = setup.run_settings(data)
+    with setup.device.computing() as fabric:
+        embedding = embed(data, settings.model, fabric=fabric, seed=settings.seed)
+    for line in embedding.notes:
+        setup.reporter.note(line)
+    return embedding.features
 
 
 class Trained(NamedTuple):
