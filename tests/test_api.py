@@ -207,3 +207,16 @@ def test_a_seed_beside_the_setup_wins_and_else_that_of_the_setup_counts(pair: An
     assert rlsel.train_on_subset(None, pair, setup=setup).result.seed == 3
     coreset = rlsel.select(pair, ratio=0.5, training=QUICK)
     assert rlsel.apply(coreset, pair[0], setup=setup).provenance.seed == 3
+
+
+def test_features_are_those_of_the_command_line(
+    pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_archive: Callable[..., Path], reporter: Any
+) -> None:
+    data = ("dataset=arrays", f"dataset.path={write_archive()}", "seed=3", "run_dir=run")
+    run = from_the_command_line(monkeypatch, tmp_path, "features", *data)
+    made = rlsel.features(pair[0], seed=3, setup=rlsel.Setup(reporter=reporter))
+    assert made.tobytes() == np.load(run / "features.npy").tobytes()
+    assert made.shape == (90, 32)
+    assert ["are random" in note for note in reporter.notes] == [True]
+    with pytest.raises(DataError, match="the samples must be images, got features"):
+        rlsel.features(made)

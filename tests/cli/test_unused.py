@@ -151,6 +151,12 @@ def test_of_train_on_subset(rlsel: Callable[..., Any], train_on_subset: Any, lin
     assert (result.code, result.err) == (0, notes(*told))
 
 
+def test_of_features(rlsel: Callable[..., Any], features: Any) -> None:
+    result = rlsel("features", "dataset.label_noise=0.2", "dataset.corruption=0.2", "jobs=2", "run_dir=run")
+    told = "dataset.label_noise has no effect on features, which are of the images alone"
+    assert (result.code, result.err) == (0, notes(told, f"jobs has no effect on features, {ONE_PROCESS}"))
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

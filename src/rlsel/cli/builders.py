@@ -19,6 +19,7 @@ from rlsel.cli.unused import (
     of_evaluation,
     of_export,
     of_finetuning,
+    of_images,
     of_one_process,
     of_selectors,
     of_target,
@@ -172,6 +173,24 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
         options=run_options(composed),
     )
     note_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
+    return run(request, reporter)
+
+
+def features(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel features`."""
+    from rlsel.commands.features import features as run
+    from rlsel.commands.requests import FeaturesRequest
+    from rlsel.runs.rebuilding import dataset_and_variation, model_spec
+
+    source, variation = dataset_and_variation(composed.node("dataset"))
+    request = FeaturesRequest(
+        dataset=source,
+        variation=variation,
+        model=model_spec(composed.node("model"), "model"),
+        seed=composed.nodes["seed"],
+        options=run_options(composed),
+    )
+    note_unused(composed, reporter, of_images(), of_one_process(composed))
     return run(request, reporter)
 
 

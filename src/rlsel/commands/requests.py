@@ -11,6 +11,7 @@ from typing import Literal
 from rlsel.budget import parse_ratios
 from rlsel.checks import int_at_least, one_of, positive_int, refuse
 from rlsel.cover.settings import CoverSettings
+from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
@@ -18,7 +19,7 @@ from rlsel.models.target import ModelSpec
 from rlsel.policy.a2c import A2C
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Dynamics, Reward
-from rlsel.runs.settings import RunOptions, RunSettings
+from rlsel.runs.settings import DatasetSource, RunOptions, RunSettings
 from rlsel.selectors.base import Selector
 
 
@@ -117,6 +118,28 @@ class TrainOnSubsetRequest:
     settings: RunSettings
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     options: RunOptions = field(default_factory=RunOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesRequest:
+    """`rlsel features`: what a network that is not trained here makes of every sample.
+
+    Attributes:
+        dataset: The images.
+        variation: What is changed in them; samples that it leaves out get rows of zeros.
+        model: The network, as it is: with pretrained weights, where it has them.
+        seed: Whole number of at least 0 that draws the weights that are not pretrained.
+        options: Where and on what.
+    """
+
+    dataset: DatasetSource
+    variation: Variation = field(default_factory=Variation)
+    model: ModelSpec
+    seed: int = 0
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        int_at_least("seed", self.seed, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlsel.data.variation import Variation
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
-from rlsel.runs.settings import RunSettings
+from rlsel.models.target import ModelSpec
+from rlsel.runs.settings import DatasetSource, RunSettings
 from rlsel.selectors.base import Selector
 
 SHARED_PARTS = ("policy", "reward", "cover")
@@ -45,11 +47,15 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
 def run_settings(settings: RunSettings) -> dict[str, Any]:
     """Returns the nodes `dataset`, `model`, `training` and the `seed`."""
     return {
-        "dataset": plain(settings.dataset) | _without_target(plain(settings.variation)),
-        "model": plain(settings.model),
+        **data_and_model(settings.dataset, settings.variation, settings.model),
         "training": _without_target(plain(settings.training)),
         "seed": settings.seed,
     }
+
+
+def data_and_model(dataset: DatasetSource, variation: Variation, model: ModelSpec) -> dict[str, Any]:
+    """Returns the nodes `dataset` and `model`."""
+    return {"dataset": plain(dataset) | _without_target(plain(variation)), "model": plain(model)}
 
 
 def training_settings(settings: RunSettings, sha256: str, evaluation: EvaluationSettings) -> dict[str, Any]:
