@@ -39,7 +39,7 @@ class Made:
 
     Attributes:
         wanted: What was asked for.
-        scores: Of all candidates.
+        scores: Scores of all candidates.
         observed: What the method saw of the target training.
         seconds: What it took, the part of the shared training that this method needed included.
     """
@@ -108,7 +108,7 @@ def select_from(
         if on_failure is None:
             raise
         if checkpointing is not None:
-            checkpointing.path.unlink(missing_ok=True)
+            checkpointing.remove()
         parts = _apart(wanted, needs)
         if len(parts) == 1:
             on_failure(wanted, error)

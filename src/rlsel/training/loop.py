@@ -75,6 +75,10 @@ class Checkpointing:
     path: Path
     every_seconds: float = 30.0
 
+    def remove(self) -> None:
+        """Removes the file if it exists."""
+        self.path.unlink(missing_ok=True)
+
 
 def build_model(spec: ModelSpec, dataset: Dataset, *names: str | int, seed: int) -> TargetModel:
     """Builds a model whose initial parameters come from the named stream, in the channels-last memory format."""
