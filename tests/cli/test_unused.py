@@ -94,6 +94,7 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump({"command": "select", **content}))
+    (folder / "status.json").write_text('{"state": "complete"}')
     return folder
 
 

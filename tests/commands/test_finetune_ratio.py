@@ -182,7 +182,7 @@ def test_another_data_set_is_refused(
 
 
 def test_a_folder_without_a_policy_is_refused(request_for: Request, source: Path, tmp_path: Path) -> None:
-    with pytest.raises(CoresetError, match=r"cannot read .*policy\.safetensors"):
+    with pytest.raises(CoresetError, match=r"folder of a finished run, got .*none': there is no such"):
         run(request_for("new/run", run=tmp_path / "none"))
     (source / "policy.safetensors").write_bytes(b"junk")
     with pytest.raises(CoresetError, match=r"cannot read .*policy\.safetensors"):

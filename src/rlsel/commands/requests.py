@@ -55,12 +55,12 @@ class FinetuneRequest:
 
     Attributes:
         run: The folder of a complete `select` run of a policy.
-        settings: As recorded in that run.
-        selector: As recorded in that run.
+        settings: Data, model, training and seed that the run recorded, unless given.
+        selector: The method that the run recorded.
         ratios: The new share of the training samples to keep, in (0, 1]; a list adapts to each.
         epochs: Passes of fine-tuning (15 in the paper).
         features: `saved` uses the features that the run stored; `continued` goes on training its target model.
-        export: As recorded in that run, unless given.
+        export: How scores become a set, as the run recorded it, unless given.
         options: Where and on what.
     """
 
@@ -86,9 +86,9 @@ class ApplyRequest:
     Attributes:
         run: The folder of a complete `select` run of a policy.
         settings: The data to select from; model, training and seed as recorded in that run, unless given.
-        selector: As recorded in that run.
+        selector: The method that the run recorded.
         ratios: Share of the samples to keep, in (0, 1]; a list gives a coreset for each.
-        export: As recorded in that run, unless given.
+        export: How scores become a set, as the run recorded it, unless given.
         options: Where and on what.
     """
 
@@ -147,7 +147,7 @@ class Row:
     """A method with settings of its own, under a name of its own in a comparison.
 
     Attributes:
-        name: In tables and folders.
+        name: What tables and folders call it.
         selector: The method.
         export: How its scores become sets, over the selector's own default.
         overrides: How the user wrote its settings, for the report.

@@ -41,6 +41,9 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
         return [plain(item) for item in value]
     if isinstance(value, Path):
         return str(value.resolve())
+    for kind in (float, str):
+        if isinstance(value, kind):
+            return kind(value)  # those of NumPy are none to YAML
     return value
 
 
@@ -66,7 +69,7 @@ def training_settings(settings: RunSettings, sha256: str, evaluation: Evaluation
 
     Args:
         settings: Data, model, training and seed.
-        sha256: Of the `indices.npy` of what is trained on.
+        sha256: The SHA-256 of the `indices.npy` of what is trained on.
         evaluation: What the model is measured on besides the test split.
     """
     return {**run_settings(settings), "indices_sha256": sha256, **evaluation_settings(evaluation)}
