@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rlsel.policy.optimum import optimal_logits, refuse, sampling_temperature, spread_like
+from rlsel.policy.optimum import demote, optimal_logits, sampling_temperature, spread_like
 from rlsel.policy.rewards import Cover, Evidence
 
 
@@ -22,12 +22,12 @@ def test_the_logits_at_the_optimum_are_the_merit_over_the_temperatures() -> None
         assert found.tolist() == pytest.approx([-2 / warmer, 0, 2 / warmer])
 
 
-def test_refused_samples_are_below_all_others_in_their_order() -> None:
-    refused = torch.tensor([False, True, False, True, False])
-    found = refuse(torch.tensor([0.0, 3.0, -2.0, 1.0, 1.0]), refused)
-    assert found[~refused].tolist() == [0, -2, 1]
-    assert found[refused].tolist() == pytest.approx([-6, -6.02])  # 4 below the lowest, a hundredth of 3 − 1 apart
-    assert refuse(found, torch.zeros(5, dtype=torch.bool)).equal(found)
+def test_demoted_samples_are_below_all_others_in_their_order() -> None:
+    demoted = torch.tensor([False, True, False, True, False])
+    found = demote(torch.tensor([0.0, 3.0, -2.0, 1.0, 1.0]), demoted)
+    assert found[~demoted].tolist() == [0, -2, 1]
+    assert found[demoted].tolist() == pytest.approx([-6, -6.02])  # 4 below the lowest, a hundredth of 3 − 1 apart
+    assert demote(found, torch.zeros(5, dtype=torch.bool)).equal(found)
 
 
 def test_the_order_is_that_of_the_policy_and_the_distances_are_those_of_the_optimum() -> None:

@@ -96,12 +96,12 @@ def test_a_small_choice_is_warmer_and_without_what_was_never_learned(tiny_task: 
     [observed] = SharedTraining(task=tiny_task, needs=[selector.needs(tiny_task)]).run()
     assert observed.dynamics is not None
     behaviour = behaviour_of(observed.dynamics, tiny_task.labels, tiny_task.dataset.num_classes)
-    refused = never_learned(behaviour, 0.1)
-    assert 0 < refused.sum() < 90
+    demoted = never_learned(behaviour, 0.1)
+    assert 0 < demoted.sum() < 90
     half, tenth = (for_ratio(selector, ratio).score(tiny_task, observed).values for ratio in (0.5, 0.1))
     warmer = sampling_temperature(0.1, 0.1 * 90 / tiny_task.dataset.num_classes)
-    torch.testing.assert_close(half[~refused] / warmer, tenth[~refused])
-    assert tenth[refused].max() < tenth[~refused].min() - 3
+    torch.testing.assert_close(half[~demoted] / warmer, tenth[~demoted])
+    assert tenth[demoted].max() < tenth[~demoted].min() - 3
     assert selector.export == RLSelector().export
 
 

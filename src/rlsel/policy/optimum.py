@@ -17,8 +17,8 @@ from torch.nn.functional import interpolate
 from rlsel.budget import kept_count
 from rlsel.policy.rewards import Evidence, Reward
 
-_REFUSED = 4.0
-"""How far the logits of refused samples are below all others: 50 times less likely to be drawn than the last."""
+_DEMOTED = 4.0
+"""How far the logits of demoted samples are below all others: 50 times less likely to be drawn than the last."""
 
 _OWN = 0.01
 """Weight of the learned logits beside those of the optimum, so that no order is lost where these tie."""
@@ -59,9 +59,9 @@ def optimal_logits(
     return reward.merit(evidence) / (temperature * sampling_temperature(ratio, ratio * size / num_classes))
 
 
-def refuse(logits: Tensor, refused: Tensor) -> Tensor:
-    """Moves (N,) logits below all others where the (N,) bool `refused` says so, close together in their old order."""
-    return torch.where(refused, logits.min() - _REFUSED + _OWN * (logits - logits.max()), logits)
+def demote(logits: Tensor, demoted: Tensor) -> Tensor:
+    """Moves (N,) logits below all others where the (N,) bool `demoted` says so, close together in their old order."""
+    return torch.where(demoted, logits.min() - _DEMOTED + _OWN * (logits - logits.max()), logits)
 
 
 def spread_like(learned: Tensor, optimum: Tensor, ratio: float) -> Tensor:

@@ -15,7 +15,7 @@ from rlsel.budget import kept_count
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.optimum import optimal_logits, refuse, spread_like
+from rlsel.policy.optimum import demote, optimal_logits, spread_like
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
@@ -251,8 +251,8 @@ class PolicyLearner:
             num_classes=self._num_classes,
             size=self._size,
         )
-        refused = reward.refused(self._evidence, ratio)
-        return spread_like(refuse(logits, refused), refuse(optimum, refused), ratio)
+        demoted = reward.demoted(self._evidence, ratio)
+        return spread_like(demote(logits, demoted), demote(optimum, demoted), ratio)
 
     def _states(self, features: Tensor, columns: Tensor | None, *, ratio: float | None = None) -> Tensor:
         if self._scaler is None:
