@@ -22,7 +22,7 @@ from rlsel.selectors.base import FINAL, Observed, Scores, SelectionTask, Selecto
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 
 FeatureTask = Callable[..., SelectionTask]
 

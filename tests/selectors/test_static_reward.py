@@ -18,7 +18,7 @@ from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, Sele
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.static_reward import StaticReward
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.observation import BatchObservation, EpochEnd
 
 FeatureTask = Callable[..., SelectionTask]

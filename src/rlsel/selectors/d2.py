@@ -28,8 +28,8 @@ from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
 from rlsel.selectors.costs import announce_cost, pair_seconds
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.forgetting import forgetting_events
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 from rlsel.selectors.ordering import rank_scores
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
 from rlsel.training.dynamics import TrainingDynamics
 
 _TILE_MEGABYTES = 200  # of the search for neighbours

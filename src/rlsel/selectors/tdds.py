@@ -11,7 +11,7 @@ from torch import Tensor
 from rlsel.checks import int_at_least, number_between
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 
 _LEAST_EPOCHS = 3  # two divergences: one alone does not deviate from its mean
 
