@@ -11,7 +11,7 @@ from torch import Tensor
 from rlsel.cover.coverage import coverage, standardise_within_classes
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
-from rlsel.policy.optimum import sampling_temperature
+from rlsel.policy.optimum import calibration_temperature
 from rlsel.policy.rewards import Cover, Dynamics, Paper, PaperScalar, Reward, doubt, hardness, never_learned
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Selector, for_ratio
@@ -99,7 +99,7 @@ def test_a_small_choice_is_warmer_and_without_what_was_never_learned(tiny_task: 
     demoted = never_learned(behaviour, 0.1)
     assert 0 < demoted.sum() < 90
     half, tenth = (for_ratio(selector, ratio).score(tiny_task, observed).values for ratio in (0.5, 0.1))
-    warmer = sampling_temperature(0.1, 0.1 * 90 / tiny_task.dataset.num_classes)
+    warmer = calibration_temperature(0.1, 0.1 * 90 / tiny_task.dataset.num_classes)
     torch.testing.assert_close(half[~demoted] / warmer, tenth[~demoted])
     assert tenth[demoted].max() < tenth[~demoted].min() - 3
     assert selector.export == RLSelector().export

@@ -13,7 +13,7 @@ from rlsel.checks import number_between
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
-from rlsel.policy.optimum import demote, optimal_logits
+from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
@@ -65,12 +65,11 @@ class StaticReward:
         if task.features is None and observed.dynamics is not None:
             behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
         evidence = collector.measured(selection_features(task, observed), behaviour)
-        optimum = optimal_logits(
-            self.reward,
-            evidence,
-            temperature=self.temperature,
+        calibration = Calibration(
+            reward=self.reward,
+            entropy_weight=self.temperature,
             ratio=self.ratio,
             num_classes=task.dataset.num_classes,
             size=len(task),
         )
-        return Scores(values=demote(optimum, self.reward.demoted(evidence, self.ratio)).float(), kind="logit")
+        return Scores(values=calibration.optimum(evidence), kind="logit")
