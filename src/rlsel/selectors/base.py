@@ -103,7 +103,7 @@ class Recording:
 
     @property
     def observers(self) -> tuple[Observer, ...]:
-        """In the order in which they must see the training, before any observer that reads them."""
+        """All observers, in the order in which they must see the training: those that read others come last."""
         return (self.dynamics, self.bank, *self.collectors.values())
 
 
@@ -161,7 +161,7 @@ class Scores:
             of being drawn is proportional to its exponential; 0 is the threshold of a policy).
         policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
         hardness: (N,) float32, high = hard, for `export.trim_hardest`; None where the score itself says it.
-        shared_seconds: Of the work that the method found done, since another ratio of the run had needed it too.
+        shared_seconds: Seconds of work that was found done, as another ratio of the run had needed it before.
     """
 
     values: Tensor
@@ -219,7 +219,7 @@ class Selector(Protocol):
     """
 
     name: ClassVar[str]
-    """As on the command line and in `conf/selector/`."""
+    """The name on the command line and in `conf/selector/`."""
 
     @property
     def export(self) -> ExportSettings:
