@@ -14,6 +14,7 @@ from rlsel.data.dataset import Dataset, Split
 from rlsel.data.scale import describe_range, on_one_scale
 from rlsel.errors import DataError
 from rlsel.models.target import ModelSpec, Pretrained, TargetModel, TrainedInput
+from rlsel.randomness import Streams
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import build_model
 
@@ -58,7 +59,7 @@ def embed(dataset: Dataset, spec: ModelSpec, *, fabric: Fabric, seed: int) -> Em
     """
     if dataset.image_shape[1:] == (1, 1):
         raise DataError(f"{dataset.name}: the samples must be images, got features: give the file itself as features=")
-    model = build_model(spec, dataset, "target", seed=seed)
+    model = build_model(spec, dataset, Streams(seed=seed, names=("target",)))
     trained = spec.trained_on() if isinstance(spec, Pretrained) else None
     known = dataset if trained is None else _normalised_as(trained, dataset)
     splits = [dataset.train, dataset.test] if dataset.test_from_train else [dataset.train]
@@ -72,7 +73,7 @@ def embed(dataset: Dataset, spec: ModelSpec, *, fabric: Fabric, seed: int) -> Em
     rows[torch.cat([split.in_source() for split in splits]).numpy()] = features.numpy()
     notes = [] if trained is None else _of_training(trained, dataset, spec.name)
     if trained is None:
-        other = build_model(spec, dataset, "features", "another draw", seed=seed)
+        other = build_model(spec, dataset, Streams(seed=seed, names=("features", "another draw")))
         notes += _of_random_weights(model, other, dataset, fabric, name=spec.name)
     if missing := len(rows) - len(features):
         notes.append(

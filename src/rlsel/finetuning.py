@@ -12,14 +12,15 @@ from rlsel.applying import LearnedPolicy
 from rlsel.data.dataset import Dataset
 from rlsel.errors import CoresetError
 from rlsel.models.target import TargetModel
+from rlsel.randomness import Streams
 from rlsel.runs.reader import Run
 from rlsel.runs.settings import RunSettings
 from rlsel.runs.target import TargetInput
 from rlsel.selectors.base import Recording, Scores
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import EpochRecord, Training
-from rlsel.training.observation import Observer
+from rlsel.training.loop import Progress, Training
+from rlsel.training.observation import Callbacks, Observer
 from rlsel.training.reporting import Reporter
 
 CONTINUED_RATE = 0.01
@@ -100,13 +101,11 @@ class Finetuning:
     ) -> TargetModel:
         """Goes on training the run's target model at its final learning rate, watched by the learner."""
         source = self.settings
-
-        def write(record: EpochRecord) -> None:
-            row = dict(record.training)
-            for measured in record.observers:
-                row |= measured
-            on_epoch(row)
-
+        progress = Progress(
+            reporter=reporter,
+            title=f"target {source.model.name}, continued",
+            on_epoch=lambda record: on_epoch(record.row),
+        )
         return Training(
             self.run.target_model(source.model),
             dataset,
@@ -121,12 +120,9 @@ class Finetuning:
                 weighting="none",
             ),
             fabric=fabric,
-            seed=source.seed,
-            names=("target", "continued"),
-            reporter=reporter,
-            title=f"target {source.model.name}, continued",
-            observers=observers,
-            on_epoch=write,
+            streams=Streams(seed=source.seed, names=("target", "continued")),
+            progress=progress,
+            callbacks=Callbacks(observers=observers),
         ).run()
 
 

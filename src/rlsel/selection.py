@@ -14,7 +14,7 @@ from typing import TypeVar
 from rlsel.data.description import tell
 from rlsel.export import ResolvedExport
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.loop import Checkpointing
 
 
@@ -39,7 +39,7 @@ class Made:
 
     Attributes:
         wanted: What was asked for.
-        scores: Scores of all candidates.
+        scores: The scores of all candidates.
         observed: What the method saw of the target training.
         seconds: What it took, the part of the shared training that this method needed included.
     """

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from rlsel.data.locations import one_line
+from rlsel.data.locations import first_line
 from rlsel.errors import DataError
 
 # What Pillow's decoders are known to raise for a damaged file.
@@ -50,7 +50,7 @@ _TURNS = {
 """What brings a picture upright, by its EXIF orientation."""
 
 _FIRST_ON_ITS_SIDE = 5
-"""From this orientation on, height and width change places."""
+"""The first orientation in which height and width change places."""
 
 _LEVELS_OF_PACKED_GREY = {"L;2": 3, "L;4": 15}
 _TIFF_WIDTH, _TIFF_LENGTH, _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 256, 257, 258, 262, 339
@@ -67,7 +67,7 @@ class UnreadableImageError(DataError):
 
     def __init__(self, path: Path, error: Exception) -> None:
         self.path = path
-        self.reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)
+        self.reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else first_line(error)
         super().__init__(f"{path} cannot be read as an image ({self.reason}): replace the file or remove it")
 
 

@@ -17,8 +17,10 @@ from rlsel.coreset import indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.evaluation.robustness import FurtherAccuracy, FurtherDataset, measure
 from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.randomness import Streams
 from rlsel.training.evaluation import Accuracy, accuracy, clean_pass
-from rlsel.training.loop import Checkpointing, EpochRecord, Training, build_model
+from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, build_model
+from rlsel.training.observation import Callbacks
 from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings
 
@@ -31,19 +33,19 @@ class SubsetResult:
     """What a model trained on a subset is worth; accuracies are fractions of the test split, None where it is empty.
 
     Attributes:
-        top1_last: Mean over the last looks, 2.5 % of the training apart: what to report.
-        top1_best: Highest of all looks; the test split chose it, so that it flatters.
-        top5_last: As `top1_last`, with the label among the first five.
-        worst_class_last: As `top1_last`, of the class with the lowest accuracy.
+        top1_last: Mean top-1 over the last looks, 2.5 % of the training apart: what to report.
+        top1_best: Highest top-1 of all looks; the test split chose it, so that it flatters.
+        top5_last: Mean top-5 over the same looks.
+        worst_class_last: Mean over the same looks of the top-1 of the class with the lowest.
         num_train: Samples trained on.
         epochs: Passes over them.
         steps: Optimiser steps.
-        seconds: Of the training, looks included.
-        images_per_second: Images trained on in each of them.
+        seconds: Seconds of the training, looks included.
+        images_per_second: Images trained on in a second.
         model: The architecture's name.
         seed: The run's seed.
-        indices_sha256: Of the file `indices.npy`, as in `coreset.json`.
-        ood: Of the model at the end, by further data set; empty where none was asked for.
+        indices_sha256: SHA-256 of the file `indices.npy`, as in `coreset.json`.
+        ood: Accuracy of the model at the end, by further data set; empty where none was asked for.
     """
 
     top1_last: float | None
@@ -127,18 +129,17 @@ def train_on(
     total = settings.total_steps(len(split))
     looks = _TestLooks(dataset, steps=tail_steps(total) if len(dataset.test) else (), fabric=fabric)
     start = time.monotonic()
+    streams = Streams(seed=seed, names=("evaluation",))
+    title = f"{model.name} on {len(split)} of {len(dataset.train)}"
     trained = Training(
-        build_model(model, dataset, "evaluation", seed=seed),
+        build_model(model, dataset, streams),
         dataset,
         split=split,
         settings=settings,
         fabric=fabric,
-        seed=seed,
-        names=("evaluation",),
-        reporter=reporter,
-        title=f"{model.name} on {len(split)} of {len(dataset.train)}",
-        inspection=looks,
-        on_epoch=on_epoch,
+        streams=streams,
+        progress=Progress(reporter=reporter, title=title, on_epoch=on_epoch),
+        callbacks=Callbacks(inspection=looks),
         checkpointing=checkpointing,
     ).run()
     seconds = time.monotonic() - start

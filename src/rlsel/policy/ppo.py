@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlsel.checks import number_between, positive_int
-from rlsel.policy.actor_critic import ActorCritic, ActorCriticSettings, Losses
+from rlsel.policy.actor_critic import ActorCritic, Losses, check_settings
 from rlsel.policy.distributions import DistributionName
 from rlsel.policy.mdp import Experience, Update
 
@@ -32,11 +32,12 @@ def ppo_losses(
     """Computes the losses of PPO over a minibatch.
 
     Args:
-        log_probabilities: (B,) of the actions under the policy as it is now, with a gradient to the actor.
-        entropies: (B,) of the action distributions, with a gradient to the actor.
-        values: (B,) of the states, with a gradient to the critic.
-        old_log_probabilities: (B,) of the actions under the policy that took them.
-        advantages: (B,) under the critic before the update.
+        log_probabilities: (B,) log probabilities of the actions under the policy as it is now, with a gradient to the
+            actor.
+        entropies: (B,) entropies of the action distributions, with a gradient to the actor.
+        values: (B,) values of the states, with a gradient to the critic.
+        old_log_probabilities: (B,) log probabilities of the actions under the policy that took them.
+        advantages: (B,) advantages under the critic before the update.
         returns: (B,) r + γ V(s').
         clip: δ, how far the probability ratio may pay.
     """
@@ -80,28 +81,18 @@ class PPO:
     minibatch: int = 256
 
     def __post_init__(self) -> None:
-        self._shared()
+        check_settings(self)
         number_between("policy.clip", self.clip, 0, low_open=True)
         positive_int("policy.passes", self.passes)
         positive_int("policy.minibatch", self.minibatch)
 
     @property
-    def temperature(self) -> float:
+    def entropy_weight(self) -> float:
         return self.entropy
 
     def build(self, state_size: int, seed: int) -> ActorCritic:
         """Builds actor and critic for (B, `state_size`) states."""
-        return ActorCritic(self._shared(), self._learn, state_size=state_size, seed=seed)
-
-    def _shared(self) -> ActorCriticSettings:
-        return ActorCriticSettings(
-            distribution=self.distribution,
-            learning_rate=self.learning_rate,
-            entropy=self.entropy,
-            critic_weight=self.critic_weight,
-            clip_gradient=self.clip_gradient,
-            gamma=self.gamma,
-        )
+        return ActorCritic(self, self._learn, state_size=state_size, seed=seed)
 
     def _learn(self, networks: ActorCritic, experience: Experience, generator: torch.Generator) -> Update:
         advantages = experience.returns - networks.value(experience.states)

@@ -116,7 +116,7 @@ class Reward(Protocol):
     """A reward: a frozen dataclass of its weights."""
 
     name: ClassVar[str]
-    """As on the command line and in `conf/reward/`."""
+    """The name on the command line and in `conf/reward/`."""
 
     priced: ClassVar[bool]
     """Whether the ratio acts through a price on keeping."""
@@ -129,12 +129,12 @@ class Reward(Protocol):
         """Returns the (B,) rewards of the (B,) actions on samples of the (B,) merits."""
         ...
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         """Returns (N,) bool, which samples must not be kept whatever their merit, as long as others are left."""
         ...
 
 
-def _none_refused(evidence: Evidence) -> Tensor:
+def _none_demoted(evidence: Evidence) -> Tensor:
     return torch.zeros(len(evidence.coverage), dtype=torch.bool)
 
 
@@ -179,8 +179,8 @@ class Cover:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
-        return _none_refused(evidence)
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_demoted(evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +205,8 @@ class Paper:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return ratio_reward(account.share, account.ratio, self.scale) + merit * actions
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
-        return _none_refused(evidence)
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_demoted(evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,8 +231,8 @@ class PaperScalar:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return torch.full_like(actions, ratio_reward(account.share, account.ratio, self.scale) + account.kept_merit)
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
-        return _none_refused(evidence)
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_demoted(evidence)
 
 
 def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
@@ -243,7 +243,7 @@ def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
     capped, and their mean is steadier between two trainings than either.
 
     Args:
-        behaviour: Of N samples.
+        behaviour: Behaviour of N samples.
         cap: Largest value of each, so that a few samples do not rule.
 
     Returns:
@@ -265,7 +265,7 @@ def doubt(behaviour: Behaviour) -> Tensor:
     """Computes −log of the probability that a label is right, at most 2: then it is one in seven.
 
     Args:
-        behaviour: Of N samples.
+        behaviour: Behaviour of N samples.
 
     Returns:
         (N,) float32 in [0, 2].
@@ -273,8 +273,8 @@ def doubt(behaviour: Behaviour) -> Tensor:
     return -torch.log1p(-label_error_probability(behaviour.label_p_value).clamp_max(0.999)).clamp_min(-_MOST_DOUBT)
 
 
-_FULLY_REFUSED_RATIO, _UNREFUSED_RATIO = 0.1, 0.5
-_MOST_REFUSED = 0.2
+_FULLY_DEMOTED_RATIO, _UNDEMOTED_RATIO = 0.1, 0.5
+_MOST_DEMOTED = 0.2
 
 
 def never_learned(behaviour: Behaviour, ratio: float) -> Tensor:
@@ -284,7 +284,7 @@ def never_learned(behaviour: Behaviour, ratio: float) -> Tensor:
     leaves out, Zheng et al. 2023, section 4, where their share has to be given).
 
     Args:
-        behaviour: Of N samples.
+        behaviour: Behaviour of N samples.
         ratio: The share to keep. Of the samples with a negative mean margin, at most a fifth of all, all are meant at
             0.1 and none from one half on; in between a share of them that falls linearly, the lowest margins first.
 
@@ -292,8 +292,8 @@ def never_learned(behaviour: Behaviour, ratio: float) -> Tensor:
         (N,) bool.
     """
     margin = behaviour.margin
-    share = (_UNREFUSED_RATIO - ratio) / (_UNREFUSED_RATIO - _FULLY_REFUSED_RATIO)
-    most = min(int((margin < 0).sum()), round(_MOST_REFUSED * len(margin)))
+    share = (_UNDEMOTED_RATIO - ratio) / (_UNDEMOTED_RATIO - _FULLY_DEMOTED_RATIO)
+    most = min(int((margin < 0).sum()), round(_MOST_DEMOTED * len(margin)))
     found = torch.zeros(len(margin), dtype=torch.bool)
     found[margin.argsort(stable=True)[: round(min(max(share, 0.0), 1.0) * most)]] = True
     return found
@@ -337,7 +337,7 @@ class Dynamics:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         if evidence.behaviour is None:
-            return _none_refused(evidence)
+            return _none_demoted(evidence)
         return never_learned(evidence.behaviour, ratio)

@@ -22,7 +22,7 @@ from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.selectors.evidence import EvidenceCollector
-from rlsel.training.dynamics import Dynamics, DynamicsRecorder
+from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import CleanPass, Observer
 from rlsel.training.reporting import Reporter
@@ -103,7 +103,7 @@ class Recording:
 
     @property
     def observers(self) -> tuple[Observer, ...]:
-        """In the order in which they must see the training, before any observer that reads them."""
+        """All observers, in the order in which they must see the training: those that read others come last."""
         return (self.dynamics, self.bank, *self.collectors.values())
 
 
@@ -121,11 +121,14 @@ class Needs:
         clean_epochs: Clean passes to keep, by the number of epochs done (1 = after the first), or `FINAL`.
         watch: Makes an observer of the training, for a method that learns while the target trains. The recording
             sees each batch before it. Where several selectors return the same observer, it watches once.
+        weighs: Whether that observer has a method `actions`, which `training.weighting=policy` weights the target's
+            loss by.
     """
 
     training: bool = False
     clean_epochs: frozenset[int] = frozenset()
     watch: Callable[[Recording], Observer] | None = None
+    weighs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +145,7 @@ class Observed:
     """
 
     model: TargetModel | None = None
-    dynamics: Dynamics | None = None
+    dynamics: TrainingDynamics | None = None
     clean: Mapping[int, CleanPass] = field(default_factory=dict)
     observer: Observer | None = None
     seconds: float = 0.0
@@ -158,7 +161,7 @@ class Scores:
             of being drawn is proportional to its exponential; 0 is the threshold of a policy).
         policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
         hardness: (N,) float32, high = hard, for `export.trim_hardest`; None where the score itself says it.
-        shared_seconds: Of the work that the method found done, since another ratio of the run had needed it too.
+        shared_seconds: Seconds of work that was found done, as another ratio of the run had needed it before.
     """
 
     values: Tensor
@@ -216,7 +219,7 @@ class Selector(Protocol):
     """
 
     name: ClassVar[str]
-    """As on the command line and in `conf/selector/`."""
+    """The name on the command line and in `conf/selector/`."""
 
     @property
     def export(self) -> ExportSettings:

@@ -28,9 +28,9 @@ from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
 from rlsel.selectors.costs import announce_cost, pair_seconds
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.forgetting import forgetting_events
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 from rlsel.selectors.ordering import rank_scores
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
-from rlsel.training.dynamics import Dynamics
+from rlsel.training.dynamics import TrainingDynamics
 
 _TILE_MEGABYTES = 200  # of the search for neighbours
 
@@ -62,7 +62,7 @@ def neighbour_graph(neighbours: Neighbours) -> NeighbourGraph:
     Distances are therefore divided by their mean over the edges, so that a usual edge weighs exp(-1).
 
     Args:
-        neighbours: Of all n samples among themselves, (n, k).
+        neighbours: (n, k) nearest neighbours of all n samples among themselves.
     """
     size, k = neighbours.indices.shape
     sources = np.repeat(np.arange(size, dtype=np.int64), k)
@@ -86,7 +86,7 @@ def d2_order(difficulty: Tensor, graph: NeighbourGraph, *, gamma: float) -> Tens
 
     Args:
         difficulty: (n,), at least 0, high = hard.
-        graph: Of the n samples.
+        graph: Neighbours of the n samples.
         gamma: At least 0: 0 takes the whole value from every neighbour; a large one leaves all but duplicates alone.
 
     Returns:
@@ -108,11 +108,11 @@ def d2_order(difficulty: Tensor, graph: NeighbourGraph, *, gamma: float) -> Tens
     return torch.from_numpy(order)
 
 
-def difficulty_from(dynamics: Dynamics, measure: Difficulty) -> Tensor:
+def difficulty_from(dynamics: TrainingDynamics, measure: Difficulty) -> Tensor:
     """Says how hard each sample was while the target model trained.
 
     Args:
-        dynamics: Of E epochs.
+        dynamics: Dynamics of E epochs.
         measure: `aum`, minus the mean margin; `forgetting`, how often it was right in one epoch and wrong in the next,
             and E where it was never right; `el2n`, the mean error norm.
 

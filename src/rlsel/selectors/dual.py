@@ -14,7 +14,7 @@ from torch import Tensor
 from rlsel.checks import int_at_least, number_between
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 
 _BETA_SUM = 16.0  # a + b of the Beta density
 _BETA_RANGE = 15.0  # the largest b
@@ -55,8 +55,8 @@ def dual_log_weights(scores: Tensor, mean_probability: Tensor, *, ratio: float, 
     """Returns the logarithms of the weights that samples are drawn with: score times Beta density.
 
     Args:
-        scores: (N,) of `dual_scores`.
-        mean_probability: (N,) of the label, over the epochs that the scores were made of.
+        scores: (N,) scores, as `dual_scores` gives them.
+        mean_probability: (N,) mean probability of the label over the epochs that the scores were made of.
         ratio: The share to keep.
         sharpness: The paper's c_D.
 

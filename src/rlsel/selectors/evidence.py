@@ -13,16 +13,16 @@ from rlsel.cover.measures import measure_redundancy
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.label_errors import label_p_values
 from rlsel.policy.rewards import Behaviour, Evidence
-from rlsel.training.dynamics import Dynamics, DynamicsRecorder, other_labels
+from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics, other_labels
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import BatchObservation, EpochEnd
 
 
-def behaviour_of(dynamics: Dynamics, labels: Tensor, num_classes: int) -> Behaviour:
+def behaviour_of(dynamics: TrainingDynamics, labels: Tensor, num_classes: int) -> Behaviour:
     """Sums up the recorded dynamics of N samples over the epochs so far.
 
     Args:
-        dynamics: Of one epoch or more.
+        dynamics: Dynamics of one epoch or more.
         labels: (N,) int64, on the CPU.
         num_classes: C.
     """
@@ -41,7 +41,7 @@ class EvidenceCollector:
     """An observer that measures E_c as the features move, and keeps the mean of its standardised values.
 
     Attributes:
-        evidence: As of the last measurement; None before the first.
+        evidence: What was known at the last measurement; None before the first.
     """
 
     def __init__(
