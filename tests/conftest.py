@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,12 @@ def rlsel(
     return call
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the picture of a comparison, which takes as long to draw as a small comparison to compute."""
+    monkeypatch.setattr("rlsel.commands.compare.comparison_png", lambda summaries: b"a picture")
+
+
 class RecordingReporter(SilentReporter):
     """Keeps the notes, the titles of the trainings, and what was measured in their epochs."""
 
@@ -122,31 +129,41 @@ def stopping() -> Callable[..., Reporter]:
 WriteArchive = Callable[..., Path]
 
 
+def archive_in(folder: Path, name: str = "images", *, size: int = 90, seed: int = 0) -> Path:
+    generator = np.random.default_rng(seed)
+    arrays = {}
+    for prefix, count in (("", size), ("test_", 30)):
+        labels = np.arange(count) % 3
+        images = generator.integers(0, 160, (count, 8, 8))
+        for label in range(3):
+            images[labels == label, :, 2 * label + 1 : 2 * label + 3] += 90
+        arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
+    path = folder / f"{name}.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def settings_of(archive: Path) -> RunSettings:
+    return RunSettings(
+        dataset=Arrays(path=archive),
+        model=SmallCNN(width=2),
+        training=TrainingSettings(epochs=2, batch_size=32, learning_rate=0.05),
+    )
+
+
 @pytest.fixture
 def write_archive(tmp_path: Path) -> WriteArchive:
     """Writes noisy 8 x 8 images of three classes, 30 of them for testing, and returns the file."""
-
-    def write(name: str = "images", *, size: int = 90, seed: int = 0) -> Path:
-        generator = np.random.default_rng(seed)
-        arrays = {}
-        for prefix, count in (("", size), ("test_", 30)):
-            labels = np.arange(count) % 3
-            images = generator.integers(0, 160, (count, 8, 8))
-            for label in range(3):
-                images[labels == label, :, 2 * label + 1 : 2 * label + 3] += 90
-            arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
-        path = tmp_path / f"{name}.npz"
-        np.savez(path, **arrays)
-        return path
-
-    return write
+    return partial(archive_in, tmp_path)
 
 
 @pytest.fixture
 def settings(write_archive: WriteArchive) -> RunSettings:
     """Two epochs of three steps on 90 images."""
-    return RunSettings(
-        dataset=Arrays(path=write_archive()),
-        model=SmallCNN(width=2),
-        training=TrainingSettings(epochs=2, batch_size=32, learning_rate=0.05),
-    )
+    return settings_of(write_archive())
+
+
+@pytest.fixture(scope="session")
+def lasting_settings(tmp_path_factory: pytest.TempPathFactory) -> RunSettings:
+    """The same settings and images, for runs that several tests share."""
+    return settings_of(archive_in(tmp_path_factory.mktemp("lasting")))
