@@ -138,7 +138,8 @@ def test_the_processes_of_a_job_in_a_sweep_mean_the_same_path(
     lines: list[list[str]] = []
     select.act = lambda request, reporter: lines.append(list(sys.argv))
     assert rlsel("select", "-m", "features=" + ",".join(map(in_a_sweep, FEW))).code == 0
-    for line in list(lines):
+    told = tuple(lines)
+    for line in told:
         assert rlsel(*line[1:]).code == 0
     assert [request.features for request in select.requests] == [tmp_path / name for name in FEW] * 2
 
