@@ -19,8 +19,9 @@ from rlsel.runs.settings import RunSettings
 from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
-# the first example of a test pays for imports, and a busy machine for everything: time is no property of the code
-hypothesis_settings.register_profile("rlsel", deadline=None)
+# the first example of a test pays for imports, and a busy machine for everything: time is no property of the code;
+# half of the usual examples, each of which is a small training or a double loop in many tests
+hypothesis_settings.register_profile("rlsel", deadline=None, max_examples=50)
 hypothesis_settings.load_profile("rlsel")
 
 
