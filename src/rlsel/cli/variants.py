@@ -1,4 +1,8 @@
-"""A row of a comparison as the settings in which it differs, written as on the command line of `rlsel select`."""
+"""A row of a comparison as the settings in which it differs, written as on the command line of `rlsel select`.
+
+Hydra composes the options that a row names, but not the row as a whole: a row starts from the composed values of the
+comparison, whichever file or override each is from, and what Hydra composes starts from texts of overrides alone.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,8 @@ def variant_nodes(nodes: Node, overrides: Node) -> Mapping[str, Node]:
 
     Args:
         nodes: The composed configuration of the comparison.
-        overrides: Such as `{selector: static_cover, cover.measure: knn}`; without a selector, `rl_selector` is meant.
+        overrides: The settings of the row, as `{selector: static_cover, cover.measure: knn}`; without a selector,
+            `rl_selector` is meant.
 
     Raises:
         ConfigurationError: for a key that does not belong to a row, or an option that does not exist.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from rlsel.comparing.protocol import protocol
 from rlsel.comparing.request import CompareRequest
 from rlsel.comparing.results import Results
 from rlsel.comparing.worker import JobWorker
+from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError
 from rlsel.evaluation.comparison import summarise
+from rlsel.evaluation.robustness import FurtherDataset
 from rlsel.report.tables import terminal_lines
 from rlsel.training.reporting import NotesOnly, Reporter, SilentReporter
 
@@ -26,12 +29,16 @@ class Prepared:
 
     Attributes:
         plan: What belongs to it.
-        worker: What does its jobs; has read the data sets.
+        dataset: What is selected from, trained on and measured on.
+        further: What the models are measured on besides.
+        worker: What does its jobs.
         account: Which of its parts are done.
         reporter: Told what goes on.
     """
 
     plan: ComparisonPlan
+    dataset: Dataset
+    further: Sequence[FurtherDataset]
     worker: JobWorker
     account: Account
     reporter: Reporter
@@ -47,8 +54,7 @@ def prepare(request: CompareRequest, folder: Path, reporter: Reporter) -> Prepar
 
     Args:
         request: What is compared; a random choice is always among its methods.
-        folder: Where the results of all parts are to lie, those that are there already included; its options name no
-            other.
+        folder: Where the selections and trainings lie, or are to lie.
         reporter: Told what goes on.
 
     Raises:
@@ -63,7 +69,7 @@ def prepare(request: CompareRequest, folder: Path, reporter: Reporter) -> Prepar
         reporter=NotesOnly(reporter),
     )
     with request.options.device.computing():  # refuses an accelerator that is not there
-        dataset, _ = worker.dataset, worker.further
+        dataset, further = worker.dataset, worker.further
     if not len(dataset.test):
         raise ConfigurationError(
             f"compare must have samples to measure on, got none in {dataset.name}: give test data, or a share to hold "
@@ -72,18 +78,18 @@ def prepare(request: CompareRequest, folder: Path, reporter: Reporter) -> Prepar
     for ratio in request.ratios:
         kept_count(ratio, len(dataset.train))
     plan = ComparisonPlan.of(request, folder, dataset)
-    return Prepared(plan=plan, worker=worker, account=Account(plan, reporter), reporter=reporter)
+    account = Account(plan, reporter)
+    return Prepared(plan=plan, dataset=dataset, further=further, worker=worker, account=account, reporter=reporter)
 
 
 def carry_out(prepared: Prepared) -> Results:
-    """Makes the selections and trainings that do not exist yet, and takes all together.
+    """Makes the selections and trainings that do not exist yet, and summarises all.
 
     Raises:
         StorageError: if a result cannot be written. What else goes wrong in a part is among the failures.
     """
     plan, worker, account = prepared.plan, prepared.worker, prepared.account
-    dataset, further = worker.dataset, worker.further
-    tell(dataset, prepared.reporter.note)
+    tell(prepared.dataset, prepared.reporter.note)
     jobs = account.begin()
     processes = plan.request.options.jobs if len(jobs) > 1 else 1
     if processes > 1:
@@ -92,11 +98,11 @@ def carry_out(prepared: Prepared) -> Results:
     run_tasks(jobs, worker=worker, jobs=processes, on_end=account.end)
     runs = account.runs()
     results = Results(
-        dataset=dataset.name,
+        dataset=prepared.dataset.name,
         runs=runs,
         summaries=summarise(runs, account.overlaps()),
         failures=account.failures,
-        protocol=protocol(plan, dataset, further),
+        protocol=protocol(plan, prepared.dataset, prepared.further),
     )
     for line in terminal_lines(results.summaries):
         prepared.reporter.note(line)

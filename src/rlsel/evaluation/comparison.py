@@ -61,7 +61,7 @@ class FurtherSummary:
     """The runs of one model, selector and ratio on a further data set, over the seeds.
 
     Attributes:
-        accuracy: Over the seeds.
+        accuracy: Mean top-1 over the seeds.
         to_random: Accuracy minus that of `random` at the same ratio; None for `random` and `full`.
         to_full: Accuracy minus that of `full`; None for `full`.
     """
@@ -79,20 +79,20 @@ class Summary:
         model: What was trained.
         selector: Its name; `full` for all of the data.
         ratio: The keep ratio.
-        accuracy: Over the seeds.
-        top5: Over the seeds.
-        worst_class_accuracy: Over the seeds.
+        accuracy: Mean top-1 over the seeds.
+        top5: Mean top-5 over the seeds.
+        worst_class_accuracy: Mean over the seeds of the top-1 of the class with the lowest.
         best_accuracy: Mean of what the test split chose; for comparison with papers that report it.
         to_random: Accuracy minus that of `random` at the same ratio; None for `random` and `full`.
         to_full: Accuracy minus that of `full`; None for `full`.
-        rank: Among the selectors at this ratio, 1 for the highest accuracy; None for `full`.
+        rank: Place among the selectors at this ratio, 1 for the highest accuracy; None for `full`.
         overlap: Mean share of a selection that is in that of another seed; None for `full` and for one seed.
         cost_share: Mean `select_seconds` over the mean `train_seconds` of `full`; None for `full` or without it.
         select_seconds: Mean; None for `full`.
         train_seconds: Mean.
         mislabelled_kept: Mean; None without label noise.
         corrupted_kept: Mean; None without corruption.
-        ood: By further data set.
+        ood: The same of each further data set, by name.
     """
 
     model: str
