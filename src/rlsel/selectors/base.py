@@ -35,6 +35,19 @@ FINAL: int = -1
 
 
 @dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """The training that a coreset is made for.
+
+    Attributes:
+        model: The architecture that will be trained.
+        training: Its recipe, with the steps or the epochs that it will take.
+    """
+
+    model: ModelSpec
+    training: TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
 class SelectionTask:
     """What is selected from, and with what means.
 
@@ -45,6 +58,7 @@ class SelectionTask:
         fabric: Where things are computed, and in what precision.
         seed: The run's seed; a selector draws from streams of its own name.
         features: (N, D) features that the user brought, float32 on the CPU; None for the target model's.
+        purpose: The training that the coreset is made for; None where the user did not say.
         reporter: Told what goes on.
     """
 
@@ -54,6 +68,7 @@ class SelectionTask:
     fabric: Fabric
     seed: int
     features: Tensor | None = None
+    purpose: Purpose | None = None
     reporter: Reporter
 
     @property
