@@ -16,7 +16,7 @@ from rlsel.errors import DataError
 from rlsel.export import ExportSettings
 from rlsel.planted import planted_task
 from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask
-from rlsel.selectors.target import train_target
+from rlsel.selectors.target_training import train_target
 from rlsel.testing import SelectorCheckError, check_selector, selector_checks
 
 

@@ -13,7 +13,7 @@ from rlsel.budget import kept_count
 from rlsel.data.dataset import Dataset
 from rlsel.errors import CoresetError, DataError
 from rlsel.models.target import ModelSpec, TargetModel
-from rlsel.policy.optimum import optimal_logits, spread_like
+from rlsel.policy.optimum import Calibration
 from rlsel.runs.target import TargetInput, load_target, load_target_input, save_target
 from rlsel.selection import Made
 from rlsel.selectors.base import Scores, SelectionTask
@@ -100,21 +100,15 @@ class LearnedPolicy:
             ratio: The share to keep.
         """
         known = dataset.num_classes if dataset.labelled or self.takes is None else self.takes.num_classes
-        learned = self._judge(features, ratio)
-        reward, temperature = self.selector.reward, self.selector.policy.temperature
-        if reward.priced:  # else, as in a selection, the threshold stays where the policy ended
-            optimum = learned
-            if temperature > 0:
-                optimum = optimal_logits(
-                    reward,
-                    self.stored.evidence,
-                    temperature=temperature,
-                    ratio=ratio,
-                    num_classes=known,
-                    size=len(features),
-                )
-            learned = spread_like(learned, optimum, ratio)
-        return Scores(values=learned, kind="logit", policy=True)
+        calibration = Calibration(
+            reward=self.selector.reward,
+            entropy_weight=self.selector.policy.entropy_weight,
+            ratio=ratio,
+            num_classes=known,
+            size=len(features),
+        )
+        logits = calibration.unseen(self._judge(features, ratio), self.stored.evidence)
+        return Scores(values=logits, kind="logit", policy=True)
 
     def share_unmoved(self, features: Tensor, ratio: float) -> float:
         """Returns the share of samples with these (M, D) features that the policy would keep at its own threshold.

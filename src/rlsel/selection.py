@@ -14,7 +14,7 @@ from typing import TypeVar
 from rlsel.data.description import tell
 from rlsel.export import ResolvedExport
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.loop import Checkpointing
 
 

@@ -33,7 +33,7 @@ from rlsel.selectors.base import (
     gives_keep_logits,
     scored,
 )
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 
 _RATIOS = (0.1, 0.37, 1.0)
 _SHARE_OF_TIES = 0.25

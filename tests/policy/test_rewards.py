@@ -142,21 +142,21 @@ def test_without_a_training_the_cover_stands_in() -> None:
 
 
 @pytest.mark.parametrize(("ratio", "count"), [(0.02, 8), (0.1, 8), (0.2, 6), (0.3, 4), (0.45, 1), (0.5, 0), (1.0, 0)])
-def test_the_smaller_the_choice_the_more_of_what_was_never_learned_is_refused(ratio: float, count: int) -> None:
+def test_the_smaller_the_choice_the_more_of_what_was_never_learned_is_demoted(ratio: float, count: int) -> None:
     margin = torch.linspace(0.92, -0.07, 100).roll(30)
     known = replace(behaviour([1.0] * 100, [0.5] * 100), margin=margin)
-    found = Dynamics().refused(evidence([0.0] * 100, known), ratio)
+    found = Dynamics().demoted(evidence([0.0] * 100, known), ratio)
     assert found.tolist() == (margin < -0.075 + 0.01 * count).tolist()
 
 
-def test_at_most_a_fifth_is_refused() -> None:
+def test_at_most_a_fifth_is_demoted() -> None:
     known = replace(behaviour([1.0] * 100, [0.5] * 100), margin=torch.linspace(-1, -0.1, 100))
-    assert Dynamics().refused(evidence([0.0] * 100, known), 0.1).nonzero().flatten().tolist() == list(range(20))
+    assert Dynamics().demoted(evidence([0.0] * 100, known), 0.1).nonzero().flatten().tolist() == list(range(20))
 
 
 @pytest.mark.parametrize("reward", [Cover(), Paper(), PaperScalar(), Dynamics()])
-def test_without_a_behaviour_nothing_is_refused(reward: Reward) -> None:
-    assert not reward.refused(evidence([1.0, 2.0]), 0.1).any()
+def test_without_a_behaviour_nothing_is_demoted(reward: Reward) -> None:
+    assert not reward.demoted(evidence([1.0, 2.0]), 0.1).any()
 
 
 def test_a_label_that_is_taken_for_wrong_costs_at_most_two_weights() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.base import Scores, SelectionTask, Selector
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.observation import BatchObservation, EpochEnd, Observer
 from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings

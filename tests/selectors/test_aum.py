@@ -5,7 +5,7 @@ import torch
 
 from rlsel.selectors.aum import AUM, aum_difficulty
 from rlsel.selectors.base import Observed, Scores, SelectionTask, Selector
-from rlsel.training.dynamics import Dynamics, sample_dynamics
+from rlsel.training.dynamics import TrainingDynamics, sample_dynamics
 
 
 def test_hand_worked_difficulty() -> None:
@@ -29,7 +29,7 @@ def test_a_wrong_label_is_the_hardest(tiny_task: SelectionTask) -> None:
     margin = torch.full((5, 90), 0.8)
     margin[:, 17] = -0.9
     zeros = torch.zeros(5, 90)
-    dynamics = Dynamics(
+    dynamics = TrainingDynamics(
         probability=zeros, margin=margin, error_norm=zeros, correct=zeros.bool(), divergence=zeros, other_margin=zeros
     )
     scores = AUM().score(tiny_task, Observed(dynamics=dynamics))

@@ -27,7 +27,7 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.planted import planted_task
 from rlsel.selection import Made, Wanted, select_from
 from rlsel.selectors.base import Scores, Selector, for_ratio, scored, uses
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.testing import check_selector
 
 RATIO = 0.37

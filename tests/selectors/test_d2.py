@@ -12,7 +12,7 @@ from rlsel.cover.neighbours import Neighbours, nearest_neighbours
 from rlsel.errors import ConfigurationError
 from rlsel.selectors.base import FINAL, Observed, SelectionTask
 from rlsel.selectors.d2 import D2, d2_order, difficulty_from, neighbour_graph
-from rlsel.training.dynamics import Dynamics
+from rlsel.training.dynamics import TrainingDynamics
 from rlsel.training.observation import CleanPass
 
 FeatureTask = Callable[..., SelectionTask]
@@ -44,9 +44,9 @@ def by_definition(difficulty: Tensor, edges: dict[tuple[int, int], float], gamma
     return order
 
 
-def make_dynamics(*, margin: Tensor, error_norm: Tensor, correct: Tensor) -> Dynamics:
+def make_dynamics(*, margin: Tensor, error_norm: Tensor, correct: Tensor) -> TrainingDynamics:
     nothing = torch.zeros_like(margin)
-    return Dynamics(
+    return TrainingDynamics(
         probability=nothing,
         margin=margin,
         error_norm=error_norm,

@@ -10,7 +10,7 @@ from torch import Tensor
 from rlsel.errors import ConfigurationError
 from rlsel.selectors.base import Observed, Scores, SelectionTask, Selector
 from rlsel.selectors.dual import DUAL, beta_parameters, dual_log_weights, dual_scores
-from rlsel.training.dynamics import Dynamics
+from rlsel.training.dynamics import TrainingDynamics
 from rlsel.training.settings import TrainingSettings
 
 
@@ -18,9 +18,9 @@ def probabilities(epochs: int, size: int) -> Tensor:
     return torch.rand(epochs, size, generator=torch.Generator().manual_seed(epochs))
 
 
-def dynamics_of(probability: Tensor) -> Dynamics:
+def dynamics_of(probability: Tensor) -> TrainingDynamics:
     zeros = torch.zeros_like(probability)
-    return Dynamics(
+    return TrainingDynamics(
         probability=probability,
         margin=zeros,
         error_norm=zeros,

@@ -11,7 +11,7 @@ from rlsel.cover.settings import CoverSettings
 from rlsel.selectors.base import Recording
 from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
 from rlsel.training.checkpoints import load_state, save_state
-from rlsel.training.dynamics import Dynamics
+from rlsel.training.dynamics import TrainingDynamics
 from rlsel.training.observation import Observer
 
 Film = Callable[..., None]
@@ -42,7 +42,9 @@ def test_behaviour_by_hand() -> None:
     # labels 0, 1, 1: the other labels are 1, 0 and 0; label 0 had the mean margins 0.3 and 0.4 where it is wrong, and
     # label 1 had 0.2 there: the own margins −0.2, −0.3 and −0.4 are below all of them
     found = behaviour_of(
-        Dynamics(probability=rows, margin=-rows, error_norm=rows, correct=correct, divergence=rows, other_margin=rows),
+        TrainingDynamics(
+            probability=rows, margin=-rows, error_norm=rows, correct=correct, divergence=rows, other_margin=rows
+        ),
         torch.tensor([0, 1, 1]),
         2,
     )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from rlsel.errors import ConfigurationError
 from rlsel.selectors.base import SelectionTask
 from rlsel.selectors.grand import GraNd
-from rlsel.selectors.target import SharedTraining, train_target
+from rlsel.selectors.target_training import SharedTraining, train_target
 from rlsel.training.settings import TrainingSettings
 
 SIZE = 60

@@ -23,7 +23,7 @@ from rlsel.selectors.memorization import (
     memorization_scores,
     worst_deviation,
 )
-from rlsel.selectors.target import train_target
+from rlsel.selectors.target_training import train_target
 from rlsel.training.settings import TrainingSettings
 
 SIZE, WRONG = 60, 6

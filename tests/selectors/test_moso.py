@@ -18,7 +18,7 @@ from rlsel.errors import ConfigurationError
 from rlsel.randomness import torch_generator
 from rlsel.selectors.base import Observed, SelectionTask
 from rlsel.selectors.moso import MoSo, moso_estimate, rate_after, spread_epochs, standardise, stratified_folds
-from rlsel.selectors.target import train_target
+from rlsel.selectors.target_training import train_target
 from rlsel.training.settings import TrainingSettings
 
 SIZE = 48

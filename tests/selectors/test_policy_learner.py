@@ -113,7 +113,7 @@ class ScriptedPolicy:
 @dataclass(frozen=True, kw_only=True)
 class Script:
     name: ClassVar[str] = "script"
-    temperature: ClassVar[float] = 1.0
+    entropy_weight: ClassVar[float] = 1.0
     policy: ScriptedPolicy
 
     def build(self, state_size: int, seed: int) -> ScriptedPolicy:

@@ -14,7 +14,7 @@ from rlsel.export import ExportSettings, choose, resolve
 from rlsel.policy.a2c import A2C
 from rlsel.policy.dqn import DQN
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.optimum import sampling_temperature
+from rlsel.policy.optimum import calibration_temperature
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Dynamics, Paper
 from rlsel.selectors.aum import AUM
@@ -22,7 +22,7 @@ from rlsel.selectors.base import FINAL, Observed, Scores, SelectionTask, Selecto
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 
 FeatureTask = Callable[..., SelectionTask]
 
@@ -203,6 +203,6 @@ def test_below_one_half_the_the_order_stays(feature_task: FeatureTask) -> None:
         assert logits[ratio].argsort().equal(logits[0.5].argsort())
         assert int((logits[ratio] > 0).sum()) == 400 * ratio
         # closer together: the temperature is higher
-        warmer = sampling_temperature(ratio, 200 * ratio)
+        warmer = calibration_temperature(ratio, 200 * ratio)
         assert float(logits[ratio].std() * warmer) == pytest.approx(float(logits[0.5].std()), rel=0.05)
     assert float((logits[0.7] - logits[0.5]).std()) > 1e-3

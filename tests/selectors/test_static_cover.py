@@ -11,7 +11,7 @@ from rlsel.errors import DataError
 from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, Selector
 from rlsel.selectors.static_cover import StaticCover
 from rlsel.selectors.static_cover_low import StaticCoverLow
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 
 FeatureTask = Callable[..., SelectionTask]
 

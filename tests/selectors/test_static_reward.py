@@ -11,14 +11,14 @@ from torch import Tensor
 from rlsel.cover.coverage import coverage, standardise_within_classes
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
-from rlsel.policy.optimum import sampling_temperature
+from rlsel.policy.optimum import calibration_temperature
 from rlsel.policy.rewards import Cover, Dynamics, Paper, PaperScalar, Reward, doubt, hardness, never_learned
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Selector, for_ratio
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.static_reward import StaticReward
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.observation import BatchObservation, EpochEnd
 
 FeatureTask = Callable[..., SelectionTask]
@@ -96,12 +96,12 @@ def test_a_small_choice_is_warmer_and_without_what_was_never_learned(tiny_task: 
     [observed] = SharedTraining(task=tiny_task, needs=[selector.needs(tiny_task)]).run()
     assert observed.dynamics is not None
     behaviour = behaviour_of(observed.dynamics, tiny_task.labels, tiny_task.dataset.num_classes)
-    refused = never_learned(behaviour, 0.1)
-    assert 0 < refused.sum() < 90
+    demoted = never_learned(behaviour, 0.1)
+    assert 0 < demoted.sum() < 90
     half, tenth = (for_ratio(selector, ratio).score(tiny_task, observed).values for ratio in (0.5, 0.1))
-    warmer = sampling_temperature(0.1, 0.1 * 90 / tiny_task.dataset.num_classes)
-    torch.testing.assert_close(half[~refused] / warmer, tenth[~refused])
-    assert tenth[refused].max() < tenth[~refused].min() - 3
+    warmer = calibration_temperature(0.1, 0.1 * 90 / tiny_task.dataset.num_classes)
+    torch.testing.assert_close(half[~demoted] / warmer, tenth[~demoted])
+    assert tenth[demoted].max() < tenth[~demoted].min() - 3
     assert selector.export == RLSelector().export
 
 

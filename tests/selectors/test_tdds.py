@@ -8,7 +8,7 @@ import torch
 from rlsel.errors import ConfigurationError
 from rlsel.selectors.base import Observed, Scores, SelectionTask, Selector
 from rlsel.selectors.tdds import TDDS, temporal_dual_depth
-from rlsel.training.dynamics import Dynamics
+from rlsel.training.dynamics import TrainingDynamics
 from rlsel.training.settings import TrainingSettings
 
 
@@ -54,7 +54,7 @@ def test_the_first_row_compares_with_nothing_and_is_not_used() -> None:
 def test_only_the_first_epochs_are_looked_at(tiny_task: SelectionTask) -> None:
     divergence = torch.rand(8, 90, generator=torch.Generator().manual_seed(0))
     zeros = torch.zeros(8, 90)
-    dynamics = Dynamics(
+    dynamics = TrainingDynamics(
         probability=zeros,
         margin=zeros,
         error_norm=zeros,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from rlsel.models.target import TargetModel
 from rlsel.training.checkpoints import load_state, save_state
-from rlsel.training.dynamics import Dynamics, DynamicsRecorder, other_labels, sample_dynamics
+from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics, other_labels, sample_dynamics
 from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd
 
 SIZE, CLASSES = 11, 3
@@ -51,7 +51,7 @@ def record(recorder: DynamicsRecorder, logits: Tensor) -> None:
         recorder.on_epoch_end(end(epoch))
 
 
-def assert_same(left: Dynamics, right: Dynamics) -> None:
+def assert_same(left: TrainingDynamics, right: TrainingDynamics) -> None:
     for name in ("probability", "margin", "error_norm", "correct", "divergence", "other_margin"):
         assert torch.equal(getattr(left, name), getattr(right, name)), name
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from rlsel.checks import one_of
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.labels import check_labels
-from rlsel.data.locations import check_location, existing_file, one_line
+from rlsel.data.locations import check_location, existing_file, first_line
 from rlsel.data.scale import describe_range, on_one_scale, pixel_range
 from rlsel.data.statistics import checked_statistics
 from rlsel.errors import DataError
@@ -117,7 +117,7 @@ def _read_archive(file: Path) -> dict[str, NDArray[Any]]:
             arrays = {name: np.asarray(archive[name]) for name in wanted if name in given}
     except _READING_ERRORS as error:
         raise DataError(
-            f"arrays: {file} cannot be read ({one_line(error)}): write it with np.savez and without objects"
+            f"arrays: {file} cannot be read ({first_line(error)}): write it with np.savez and without objects"
         ) from error
     missing = [name for name in wanted[:1] if name not in arrays]
     if "test_images" in arrays or "test_labels" in arrays:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.classes import require_two_samples
 from rlsel.data.dataset import Dataset, MemoryImages, Split
-from rlsel.data.locations import cache_folder, downloaded, existing_folder, one_line
+from rlsel.data.locations import cache_folder, downloaded, existing_folder, first_line
 from rlsel.data.statistics import ChannelStatistics
 from rlsel.errors import DataError
 
@@ -104,7 +104,7 @@ def _read_python(form: CifarForm, folder: Path) -> Dataset:
                 names = part.classes
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{form.name}: {folder / form.python_folder} is incomplete or damaged ({one_line(error)}): "
+            f"{form.name}: {folder / form.python_folder} is incomplete or damaged ({first_line(error)}): "
             f"unpack {form.url} there again"
         ) from error
     return _dataset(form, splits, names)
@@ -119,7 +119,7 @@ def _read_binary(form: CifarForm, folder: Path) -> Dataset:
     try:
         names = (folder / form.names_file).read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{form.name}: {folder / form.names_file} cannot be read ({one_line(error)})") from error
+        raise DataError(f"{form.name}: {folder / form.names_file} cannot be read ({first_line(error)})") from error
     return _dataset(form, splits, names)
 
 
@@ -128,7 +128,9 @@ def _read_records(form: CifarForm, path: Path) -> NDArray[np.uint8]:
     try:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise DataError(f"{form.name}: {path} cannot be read ({one_line(error)}): unpack the archive again") from error
+        raise DataError(
+            f"{form.name}: {path} cannot be read ({first_line(error)}): unpack the archive again"
+        ) from error
     if not len(content) or len(content) % record:
         raise DataError(
             f"{form.name}: {path} must hold records of {record} bytes, got {len(content)} bytes: unpack it again"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rlsel.data.dataset import ImageStore, Source, Split
 from rlsel.data.files import FileImages
-from rlsel.data.locations import one_line
+from rlsel.data.locations import first_line
 from rlsel.data.walking import walk, worth_reading
 from rlsel.errors import DataError
 
@@ -197,4 +197,4 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise DataError(f"{folder} cannot be listed ({one_line(error)}): make it readable") from error
+        raise DataError(f"{folder} cannot be listed ({first_line(error)}): make it readable") from error

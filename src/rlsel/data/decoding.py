@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from rlsel.data.locations import one_line
+from rlsel.data.locations import first_line
 from rlsel.errors import DataError
 
 # What Pillow's decoders are known to raise for a damaged file.
@@ -67,7 +67,7 @@ class UnreadableImageError(DataError):
 
     def __init__(self, path: Path, error: Exception) -> None:
         self.path = path
-        self.reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else one_line(error)
+        self.reason = "no image that Pillow knows" if isinstance(error, UnidentifiedImageError) else first_line(error)
         super().__init__(f"{path} cannot be read as an image ({self.reason}): replace the file or remove it")
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rlsel.data.arrays import check_floats
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.labels import NamedLabels, check_labels
-from rlsel.data.locations import check_location, existing_file, one_line
+from rlsel.data.locations import check_location, existing_file, first_line
 from rlsel.data.statistics import checked_statistics
 from rlsel.errors import DataError
 
@@ -77,7 +77,7 @@ def _read_array(file: Path) -> NDArray[Any]:
         with file.open("rb") as stream:
             array = np.load(stream, allow_pickle=False)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"embeddings: {file} cannot be read ({one_line(error)}): write it with np.save") from error
+        raise DataError(f"embeddings: {file} cannot be read ({first_line(error)}): write it with np.save") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"embeddings: {file} must be an .npy file with one array, got an archive: use np.save")
     return array

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.classes import require_two_samples
 from rlsel.data.dataset import Dataset, MemoryImages, Split
-from rlsel.data.locations import cache_folder, check_location, downloaded, existing_folder, one_line
+from rlsel.data.locations import cache_folder, check_location, downloaded, existing_folder, first_line
 from rlsel.data.statistics import FASHION_MNIST
 from rlsel.errors import DataError
 
@@ -136,7 +136,7 @@ def read_idx(folder: Path, name: str) -> NDArray[np.uint8]:
         zeros, kind, dimensions = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{dimensions}I", content, 4)
     except (OSError, EOFError, zlib.error, struct.error) as error:
-        raise DataError(f"fashion_mnist: {path} is damaged ({one_line(error)}): fetch it again") from error
+        raise DataError(f"fashion_mnist: {path} is damaged ({first_line(error)}): fetch it again") from error
     start = 4 + 4 * dimensions
     if (zeros, kind) != (0, 8) or len(content) - start != math.prod(shape):
         raise DataError(f"fashion_mnist: {path} is not an idx file of {math.prod(shape)} bytes: fetch it again")

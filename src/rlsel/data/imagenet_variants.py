@@ -17,7 +17,7 @@ from rlsel.data.class_folders import Listing, class_folders, list_images
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.files import read_headers
 from rlsel.data.further import FurtherSplit
-from rlsel.data.locations import cache_folder, existing_folder, one_line
+from rlsel.data.locations import cache_folder, existing_folder, first_line
 from rlsel.errors import DataError
 
 FOLDERS_OF_CLASSES = {
@@ -118,7 +118,7 @@ def _read_rows(file: Path) -> list[dict[str, str]]:
             rows = list(reader)
             names = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{HARD}: {file} cannot be read ({one_line(error)}): see rlsel/data/README.md") from error
+        raise DataError(f"{HARD}: {file} cannot be read ({first_line(error)}): see rlsel/data/README.md") from error
     if not {"path", "labels"} <= set(names) or not rows:
         got = "no lines" if {"path", "labels"} <= set(names) else f"the columns {','.join(names) or 'none'}"
         raise DataError(f"{HARD}: {file} must have the columns path,labels and a line for each image, got {got}")

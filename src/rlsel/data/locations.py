@@ -21,7 +21,7 @@ def check_location(name: str, value: object) -> None:
         raise refuse(name, "a path", value)
 
 
-def one_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Returns the first line of an error's message, or its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
@@ -97,6 +97,6 @@ def downloaded(dataset: str, fetch: Callable[[Path], object], *, searched: str, 
                     raise
     except (OSError, RuntimeError, EOFError, http.client.HTTPException, tarfile.TarError) as error:
         raise DataError(
-            f"{dataset} was not found in {searched}, and its download failed ({one_line(error)}): {remedy}"
+            f"{dataset} was not found in {searched}, and its download failed ({first_line(error)}): {remedy}"
         ) from error
     return target

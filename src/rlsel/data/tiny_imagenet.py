@@ -13,7 +13,7 @@ from rlsel.data.class_folders import Listing, class_numbers, list_images
 from rlsel.data.classes import require_two_samples
 from rlsel.data.dataset import Dataset
 from rlsel.data.files import decode_all
-from rlsel.data.locations import cache_folder, check_location, existing_folder, one_line
+from rlsel.data.locations import cache_folder, check_location, existing_folder, first_line
 from rlsel.data.statistics import channel_statistics
 from rlsel.errors import DataError
 
@@ -102,6 +102,6 @@ def _read_lines(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"tiny_imagenet: {path} cannot be read ({one_line(error)}): unpack the archive again"
+            f"tiny_imagenet: {path} cannot be read ({first_line(error)}): unpack the archive again"
         ) from error
     return [line for line in lines if line.strip()]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlsel.data.locations import one_line
+from rlsel.data.locations import first_line
 from rlsel.errors import DataError
 
 MOST_REPEATS = 100_000
@@ -108,7 +108,7 @@ def _walk_one(base: Path, top: str) -> Iterator[Place]:
 
 
 def _refuse(error: OSError) -> None:
-    raise DataError(f"a folder cannot be listed ({one_line(error)}): make it readable or take it away") from error
+    raise DataError(f"a folder cannot be listed ({first_line(error)}): make it readable or take it away") from error
 
 
 def _last_link(base: Path, path: Path) -> Path:

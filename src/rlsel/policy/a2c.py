@@ -62,7 +62,7 @@ class A2C:
         self._shared()
 
     @property
-    def temperature(self) -> float:
+    def entropy_weight(self) -> float:
         return self.entropy
 
     def build(self, state_size: int, seed: int) -> ActorCritic:

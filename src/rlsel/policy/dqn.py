@@ -67,6 +67,10 @@ class DQN:
         number_between("policy.clip_gradient", self.clip_gradient, 0, low_open=True)
         number_between("policy.gamma", self.gamma, 0, 1, high_open=True)
 
+    @property
+    def entropy_weight(self) -> float:
+        return self.temperature
+
     def build(self, state_size: int, seed: int) -> ActionValues:
         """Builds the action values of (B, `state_size`) states."""
         return ActionValues(self, state_size, seed=seed)

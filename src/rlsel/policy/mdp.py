@@ -124,8 +124,8 @@ class PolicySpec(Protocol):
     """As on the command line and in `conf/policy/`."""
 
     @property
-    def temperature(self) -> float:
-        """What keeping earns, divided by this, is the keep logit at the optimum; 0 where the policy knows no doubt."""
+    def entropy_weight(self) -> float:
+        """τ: what keeping earns, divided by τ, is the keep logit at the optimum; 0 for a policy that is always sure."""
         ...
 
     def build(self, state_size: int, seed: int) -> Policy:

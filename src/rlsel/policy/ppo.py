@@ -86,7 +86,7 @@ class PPO:
         positive_int("policy.minibatch", self.minibatch)
 
     @property
-    def temperature(self) -> float:
+    def entropy_weight(self) -> float:
         return self.entropy
 
     def build(self, state_size: int, seed: int) -> ActorCritic:

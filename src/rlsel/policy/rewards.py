@@ -129,7 +129,7 @@ class Reward(Protocol):
         """Returns the (B,) rewards of the (B,) actions on samples of the (B,) merits."""
         ...
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         """Returns (N,) bool, which samples must not be kept whatever their merit, as long as others are left."""
         ...
 
@@ -142,7 +142,7 @@ class Reward(Protocol):
         ...
 
 
-def _none_refused(evidence: Evidence) -> Tensor:
+def _none_demoted(evidence: Evidence) -> Tensor:
     return torch.zeros(len(evidence.coverage), dtype=torch.bool)
 
 
@@ -193,8 +193,8 @@ class Cover:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
-        return _none_refused(evidence)
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_demoted(evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,8 +219,8 @@ class Paper:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return ratio_reward(account.share, account.ratio, self.scale) + merit * actions
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
-        return _none_refused(evidence)
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_demoted(evidence)
 
     def variants(self) -> tuple[Reward, ...]:
         return ()
@@ -248,8 +248,8 @@ class PaperScalar:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return torch.full_like(actions, ratio_reward(account.share, account.ratio, self.scale) + account.kept_merit)
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
-        return _none_refused(evidence)
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
+        return _none_demoted(evidence)
 
     def variants(self) -> tuple[Reward, ...]:
         return ()
@@ -296,8 +296,8 @@ def doubt(behaviour: Behaviour) -> Tensor:
 _EASY = -0.5
 """The tilt of the variant of a reward that prefers easy samples."""
 
-_FULLY_REFUSED_RATIO, _UNREFUSED_RATIO = 0.1, 0.5
-_MOST_REFUSED = 0.2
+_FULLY_DEMOTED_RATIO, _UNDEMOTED_RATIO = 0.1, 0.5
+_MOST_DEMOTED = 0.2
 
 
 def never_learned(behaviour: Behaviour, ratio: float) -> Tensor:
@@ -315,8 +315,8 @@ def never_learned(behaviour: Behaviour, ratio: float) -> Tensor:
         (N,) bool.
     """
     margin = behaviour.margin
-    share = (_UNREFUSED_RATIO - ratio) / (_UNREFUSED_RATIO - _FULLY_REFUSED_RATIO)
-    most = min(int((margin < 0).sum()), round(_MOST_REFUSED * len(margin)))
+    share = (_UNDEMOTED_RATIO - ratio) / (_UNDEMOTED_RATIO - _FULLY_DEMOTED_RATIO)
+    most = min(int((margin < 0).sum()), round(_MOST_DEMOTED * len(margin)))
     found = torch.zeros(len(margin), dtype=torch.bool)
     found[margin.argsort(stable=True)[: round(min(max(share, 0.0), 1.0) * most)]] = True
     return found
@@ -363,9 +363,9 @@ class Dynamics:
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
 
-    def refused(self, evidence: Evidence, ratio: float) -> Tensor:
+    def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         if evidence.behaviour is None or self.tilt <= 0:
-            return _none_refused(evidence)
+            return _none_demoted(evidence)
         return never_learned(evidence.behaviour, ratio)
 
     def variants(self) -> tuple[Reward, ...]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 
 
 def aum_difficulty(margin: Tensor) -> Tensor:

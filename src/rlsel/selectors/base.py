@@ -22,7 +22,7 @@ from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.selectors.evidence import EvidenceCollector
-from rlsel.training.dynamics import Dynamics, DynamicsRecorder
+from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import CleanPass, Observer
 from rlsel.training.reporting import Reporter
@@ -157,7 +157,7 @@ class Observed:
     """
 
     model: TargetModel | None = None
-    dynamics: Dynamics | None = None
+    dynamics: TrainingDynamics | None = None
     clean: Mapping[int, CleanPass] = field(default_factory=dict)
     observer: Observer | None = None
     seconds: float = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 from rlsel.export import ExportSettings
 from rlsel.selectors.aum import aum_difficulty
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 
 _PRUNING_RATES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9)
 _HARD_CUTOFFS = (0.0, 0.0, 0.0, 0.1, 0.1, 0.3)

@@ -28,9 +28,9 @@ from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
 from rlsel.selectors.costs import announce_cost, pair_seconds
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.forgetting import forgetting_events
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 from rlsel.selectors.ordering import rank_scores
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
-from rlsel.training.dynamics import Dynamics
+from rlsel.training.dynamics import TrainingDynamics
 
 _TILE_MEGABYTES = 200  # of the search for neighbours
 
@@ -108,7 +108,7 @@ def d2_order(difficulty: Tensor, graph: NeighbourGraph, *, gamma: float) -> Tens
     return torch.from_numpy(order)
 
 
-def difficulty_from(dynamics: Dynamics, measure: Difficulty) -> Tensor:
+def difficulty_from(dynamics: TrainingDynamics, measure: Difficulty) -> Tensor:
     """Says how hard each sample was while the target model trained.
 
     Args:

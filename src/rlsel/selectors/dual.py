@@ -14,7 +14,7 @@ from torch import Tensor
 from rlsel.checks import int_at_least, number_between
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 
 _BETA_SUM = 16.0  # a + b of the Beta density
 _BETA_RANGE = 15.0  # the largest b

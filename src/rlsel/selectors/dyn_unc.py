@@ -11,7 +11,7 @@ from torch import Tensor
 from rlsel.checks import int_at_least
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 
 
 def dynamic_uncertainty(probability: Tensor, *, window: int) -> Tensor:

@@ -12,8 +12,8 @@ from rlsel.checks import positive_int
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.epochs import check_epoch, early_epoch
-from rlsel.selectors.recorded import clean_logits
-from rlsel.selectors.target import train_target
+from rlsel.selectors.observed import clean_logits
+from rlsel.selectors.target_training import train_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.settings import TrainingSettings
 

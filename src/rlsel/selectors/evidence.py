@@ -13,12 +13,12 @@ from rlsel.cover.measures import measure_redundancy
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.label_errors import label_p_values
 from rlsel.policy.rewards import Behaviour, Evidence
-from rlsel.training.dynamics import Dynamics, DynamicsRecorder, other_labels
+from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics, other_labels
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import BatchObservation, EpochEnd
 
 
-def behaviour_of(dynamics: Dynamics, labels: Tensor, num_classes: int) -> Behaviour:
+def behaviour_of(dynamics: TrainingDynamics, labels: Tensor, num_classes: int) -> Behaviour:
     """Sums up the recorded dynamics of N samples over the epochs so far.
 
     Args:

@@ -20,7 +20,7 @@ from rlsel.models.target import TargetModel
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.epochs import check_epoch, early_epoch
 from rlsel.selectors.gradients import gradient_norms, last_layer_gradients, require_finite
-from rlsel.selectors.target import train_target
+from rlsel.selectors.target_training import train_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.snapshots import SnapshotRecorder
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import clean_logits, final_pass_needs
+from rlsel.selectors.observed import clean_logits, final_pass_needs
 
 
 def lack_of_confidence(logits: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from rlsel.export import ExportSettings
 from rlsel.randomness import torch_generator
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.gradients import require_finite
-from rlsel.selectors.target import train_target
+from rlsel.selectors.target_training import train_target
 from rlsel.training.evaluation import clean_pass
 
 _COLUMNS = 16384  # samples drawn for at a time: thousands of models would need gigabytes of random numbers at once

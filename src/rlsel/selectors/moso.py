@@ -26,7 +26,7 @@ from rlsel.selectors.gradients import (
     mean_gradient,
     require_finite,
 )
-from rlsel.selectors.target import train_target
+from rlsel.selectors.target_training import train_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.optimisation import learning_rate_factor
 from rlsel.training.settings import TrainingSettings

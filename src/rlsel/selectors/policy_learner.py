@@ -15,7 +15,7 @@ from rlsel.budget import kept_count
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.optimum import optimal_logits, refuse, spread_like
+from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
@@ -237,22 +237,16 @@ class PolicyLearner:
             raise ValueError("the policy must have settled first")
         session.policy.load_parameters(settled.parameters)  # a threshold that was moved for another ratio moves back
         states = self._states(settled.features, self._columns, ratio=ratio)
-        reward, temperature = self._settings.reward, self._settings.policy.temperature
-        if reward.priced:
+        if self._settings.reward.priced:
             solve_price(session.policy, states, ratio)
-        logits = session.remember(states).cpu()
-        if not reward.priced or temperature == 0:
-            return logits
-        optimum = optimal_logits(
-            reward,
-            self._evidence,
-            temperature=temperature,
+        calibration = Calibration(
+            reward=self._settings.reward,
+            entropy_weight=self._settings.policy.entropy_weight,
             ratio=ratio,
             num_classes=self._num_classes,
             size=self._size,
         )
-        refused = reward.refused(self._evidence, ratio)
-        return spread_like(refuse(logits, refused), refuse(optimum, refused), ratio)
+        return calibration.known(session.remember(states).cpu(), self._evidence)
 
     def _states(self, features: Tensor, columns: Tensor | None, *, ratio: float | None = None) -> Tensor:
         if self._scaler is None:

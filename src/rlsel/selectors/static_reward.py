@@ -13,7 +13,7 @@ from rlsel.checks import number_between
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
-from rlsel.policy.optimum import optimal_logits, refuse
+from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import EvidenceCollector, behaviour_of
@@ -22,7 +22,7 @@ from rlsel.selectors.features import selection_features
 
 @dataclass(frozen=True, kw_only=True)
 class StaticReward:
-    """Samples in proportion to exp(merit / temperature), without what the reward refuses.
+    """Samples in proportion to exp(merit / temperature); what the reward demotes comes last.
 
     Attributes:
         reward: The reward whose merit is taken; one with a price.
@@ -65,12 +65,11 @@ class StaticReward:
         if task.features is None and observed.dynamics is not None:
             behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
         evidence = collector.measured(selection_features(task, observed), behaviour)
-        optimum = optimal_logits(
-            self.reward,
-            evidence,
-            temperature=self.temperature,
+        calibration = Calibration(
+            reward=self.reward,
+            entropy_weight=self.temperature,
             ratio=self.ratio,
             num_classes=task.dataset.num_classes,
             size=len(task),
         )
-        return Scores(values=refuse(optimum, self.reward.refused(evidence, self.ratio)).float(), kind="logit")
+        return Scores(values=calibration.optimum(evidence), kind="logit")

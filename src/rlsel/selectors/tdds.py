@@ -11,7 +11,7 @@ from torch import Tensor
 from rlsel.checks import int_at_least, number_between
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.recorded import dynamics_needs, recorded_dynamics
+from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
 
 _LEAST_EPOCHS = 3  # two divergences: one alone does not deviate from its mean
 
@@ -23,7 +23,7 @@ def temporal_dual_depth(divergence: Tensor, *, window: int, decay: float) -> Ten
     mean. The windows k = 0 … T − J are summed with the weights decay · (1 − decay)^(T − J − k).
 
     Args:
-        divergence: (T, N) of `Dynamics`; the first row compares with nothing and is not used.
+        divergence: (T, N) of `TrainingDynamics`; the first row compares with nothing and is not used.
         window: J, at least 3; at most T are used.
         decay: Of the moving average, in (0, 1).
 

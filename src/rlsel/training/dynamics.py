@@ -17,7 +17,7 @@ _LOWEST = -100.0  # below it exp() is zero in float32; keeps a lost class from a
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dynamics:
+class TrainingDynamics:
     """Each training sample in each complete epoch, as its batch was seen: augmented and in training mode.
 
     With E complete epochs and N samples, in data set order, on the CPU:
@@ -65,7 +65,7 @@ def sample_dynamics(logits: Tensor, labels: Tensor, others: Tensor, before: Tens
         before: (B, C) log-softmax of the same samples one epoch ago; None in the first epoch.
 
     Returns:
-        (6, B) float32, the attributes of `Dynamics` in their order, and the (B, C) log-softmax.
+        (6, B) float32, the attributes of `TrainingDynamics` in their order, and the (B, C) log-softmax.
     """
     log_probabilities = torch.log_softmax(logits, dim=1).clamp_min_(_LOWEST)
     probabilities = log_probabilities.exp()
@@ -87,7 +87,7 @@ def sample_dynamics(logits: Tensor, labels: Tensor, others: Tensor, before: Tens
 
 
 class DynamicsRecorder:
-    """An observer that fills `Dynamics`.
+    """An observer that fills `TrainingDynamics`.
 
     A last epoch that a budget of steps cut short does not count, unless it is the only one; a sample that it did not
     reach then has what a model without any knowledge gives: every class equally probable, and the answer wrong.
@@ -122,11 +122,11 @@ class DynamicsRecorder:
         self._row = self._neutral.to(self._row.device).clone()
         return {}
 
-    def dynamics(self) -> Dynamics:
+    def dynamics(self) -> TrainingDynamics:
         """Returns what was recorded so far; before the end of the first epoch, E is zero."""
         rows = torch.stack(self._epochs, dim=1) if self._epochs else self._neutral[:, None, :][:, :0]
         probability, margin, error_norm, correct, divergence, other_margin = rows
-        return Dynamics(
+        return TrainingDynamics(
             probability=probability,
             margin=margin,
             error_norm=error_norm,

@@ -8,7 +8,7 @@ from torch import Tensor
 from rlsel.checks import refuse
 from rlsel.errors import DataError
 from rlsel.selectors.base import FINAL, Needs, Observed, SelectionTask
-from rlsel.training.dynamics import Dynamics
+from rlsel.training.dynamics import TrainingDynamics
 
 
 def dynamics_needs(task: SelectionTask, *, least_epochs: int = 1) -> Needs:
@@ -28,7 +28,7 @@ def dynamics_needs(task: SelectionTask, *, least_epochs: int = 1) -> Needs:
     return Needs(training=True)
 
 
-def recorded_dynamics(observed: Observed) -> Dynamics:
+def recorded_dynamics(observed: Observed) -> TrainingDynamics:
     """Returns the dynamics that `dynamics_needs` asked for.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlsel.selectors.base import FINAL, Needs, SelectionTask
-from rlsel.selectors.target import SharedTraining
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.observation import BatchObservation, EpochEnd
 
 
