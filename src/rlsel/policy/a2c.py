@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rlsel.policy.actor_critic import ActorCritic, ActorCriticSettings, Losses
+from rlsel.policy.actor_critic import ActorCritic, Losses, check_settings
 from rlsel.policy.distributions import DistributionName
 from rlsel.policy.mdp import Experience, Update
 
@@ -59,7 +59,7 @@ class A2C:
     gamma: float = 0.0
 
     def __post_init__(self) -> None:
-        self._shared()
+        check_settings(self)
 
     @property
     def entropy_weight(self) -> float:
@@ -67,17 +67,7 @@ class A2C:
 
     def build(self, state_size: int, seed: int) -> ActorCritic:
         """Builds actor and critic for (B, `state_size`) states."""
-        return ActorCritic(self._shared(), _learn, state_size=state_size, seed=seed)
-
-    def _shared(self) -> ActorCriticSettings:
-        return ActorCriticSettings(
-            distribution=self.distribution,
-            learning_rate=self.learning_rate,
-            entropy=self.entropy,
-            critic_weight=self.critic_weight,
-            clip_gradient=self.clip_gradient,
-            gamma=self.gamma,
-        )
+        return ActorCritic(self, _learn, state_size=state_size, seed=seed)
 
 
 def _learn(networks: ActorCritic, experience: Experience, generator: torch.Generator) -> Update:  # noqa: ARG001

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -31,24 +30,35 @@ class Evaluation(NamedTuple):
     values: Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class ActorCriticSettings:
+class ActorCriticSettings(Protocol):
     """What every actor-critic method needs; see `rlsel.policy.a2c.A2C` for the meaning."""
 
-    distribution: DistributionName
-    learning_rate: float
-    entropy: float
-    critic_weight: float
-    clip_gradient: float
-    gamma: float
+    @property
+    def distribution(self) -> DistributionName: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def entropy(self) -> float: ...
+    @property
+    def critic_weight(self) -> float: ...
+    @property
+    def clip_gradient(self) -> float: ...
+    @property
+    def gamma(self) -> float: ...
 
-    def __post_init__(self) -> None:
-        one_of("policy.distribution", self.distribution, ("bernoulli", "beta"))
-        number_between("policy.learning_rate", self.learning_rate, 0, low_open=True)
-        number_between("policy.entropy", self.entropy, 0)
-        number_between("policy.critic_weight", self.critic_weight, 0)
-        number_between("policy.clip_gradient", self.clip_gradient, 0, low_open=True)
-        number_between("policy.gamma", self.gamma, 0, 1, high_open=True)
+
+def check_settings(settings: ActorCriticSettings) -> None:
+    """Checks what every actor-critic method needs.
+
+    Raises:
+        ConfigurationError: if a value is out of its range.
+    """
+    one_of("policy.distribution", settings.distribution, ("bernoulli", "beta"))
+    number_between("policy.learning_rate", settings.learning_rate, 0, low_open=True)
+    number_between("policy.entropy", settings.entropy, 0)
+    number_between("policy.critic_weight", settings.critic_weight, 0)
+    number_between("policy.clip_gradient", settings.clip_gradient, 0, low_open=True)
+    number_between("policy.gamma", settings.gamma, 0, 1, high_open=True)
 
 
 class Learn(Protocol):

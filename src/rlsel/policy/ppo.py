@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rlsel.checks import number_between, positive_int
-from rlsel.policy.actor_critic import ActorCritic, ActorCriticSettings, Losses
+from rlsel.policy.actor_critic import ActorCritic, Losses, check_settings
 from rlsel.policy.distributions import DistributionName
 from rlsel.policy.mdp import Experience, Update
 
@@ -80,7 +80,7 @@ class PPO:
     minibatch: int = 256
 
     def __post_init__(self) -> None:
-        self._shared()
+        check_settings(self)
         number_between("policy.clip", self.clip, 0, low_open=True)
         positive_int("policy.passes", self.passes)
         positive_int("policy.minibatch", self.minibatch)
@@ -91,17 +91,7 @@ class PPO:
 
     def build(self, state_size: int, seed: int) -> ActorCritic:
         """Builds actor and critic for (B, `state_size`) states."""
-        return ActorCritic(self._shared(), self._learn, state_size=state_size, seed=seed)
-
-    def _shared(self) -> ActorCriticSettings:
-        return ActorCriticSettings(
-            distribution=self.distribution,
-            learning_rate=self.learning_rate,
-            entropy=self.entropy,
-            critic_weight=self.critic_weight,
-            clip_gradient=self.clip_gradient,
-            gamma=self.gamma,
-        )
+        return ActorCritic(self, self._learn, state_size=state_size, seed=seed)
 
     def _learn(self, networks: ActorCritic, experience: Experience, generator: torch.Generator) -> Update:
         advantages = experience.returns - networks.value(experience.states)
