@@ -190,6 +190,7 @@ def select_many(
             dataset=data,
             model=request.settings.model,
             training=request.settings.training,
+            purpose=request.settings.purpose,
             fabric=fabric,
             seed=setup.seed,
             features=own,

@@ -58,11 +58,11 @@ class LearnedPolicy:
         Raises:
             CoresetError: if a file is missing or damaged.
         """
-        takes = load_target_input(folder)
+        takes, stored = load_target_input(folder), StoredPolicy.load(folder)
         return cls(
-            selector=selector,
+            selector=selector.as_learned(stored),
             spec=spec,
-            stored=StoredPolicy.load(folder),
+            stored=stored,
             model=load_target(folder, spec, takes),
             takes=takes,
         )
@@ -130,11 +130,11 @@ def policy_of(made: Made, task: SelectionTask) -> LearnedPolicy | None:
     learner, selector = made.observed.observer, made.wanted.selector
     if not isinstance(learner, PolicyLearner) or not isinstance(selector, RLSelector):
         return None
-    model = made.observed.model
+    model, stored = made.observed.model, learner.stored()
     return LearnedPolicy(
-        selector=selector,
+        selector=selector.as_learned(stored),
         spec=task.model,
-        stored=learner.stored(),
+        stored=stored,
         model=model,
         takes=None if model is None else TargetInput.of(task.dataset),
     )

@@ -71,7 +71,10 @@ def cut(scores: Scores, dataset: Dataset, origin: Origin, note: Callable[[str], 
         hardness=hardness,
         seed=origin.seed,
         policy=scores.policy,
+        groups=None if scores.groups is None else scores.groups.numpy(),
     )
+    if scores.outcome is not None:
+        note(f"note: at ratio {origin.ratio:g}, {scores.outcome}")
     _note_classes(chosen, dataset, origin, note)
     candidates = dataset.train.in_source().numpy()
     return Coreset(
@@ -111,6 +114,7 @@ def cut(scores: Scores, dataset: Dataset, origin: Origin, note: Callable[[str], 
             versions=_versions(),
             wall_seconds=origin.wall_seconds,
             peak_rss_bytes=peak_memory(),
+            outcome=scores.outcome,
             parent=None if origin.parent is None else str(origin.parent),
         ),
     )

@@ -29,12 +29,17 @@ def task(feature_task: Callable[..., SelectionTask]) -> SelectionTask:
     return replace(made, purpose=Purpose(model=made.model, training=recipe))
 
 
+def purpose_of(task: SelectionTask) -> Purpose:
+    assert task.purpose is not None
+    return task.purpose
+
+
 def wrong() -> Tensor:
     return torch.arange(SIZE) // 3 % 3 == 0
 
 
 def test_a_choice_of_rightly_labelled_samples_gains_and_one_of_wrong_ones_loses(task: SelectionTask) -> None:
-    trials = Trials(task, ratio=0.3, rounds=2, label_error=wrong().float())
+    trials = Trials(task, purpose_of(task), ratio=0.3, rounds=2, label_error=wrong().float())
 
     right = trials.gain(torch.where(wrong(), -5.0, 5.0), "right")
     mistaken = trials.gain(torch.where(wrong(), 5.0, -5.0), "wrong")
@@ -45,7 +50,7 @@ def test_a_choice_of_rightly_labelled_samples_gains_and_one_of_wrong_ones_loses(
 
 
 def test_a_random_choice_is_worth_as_much_as_a_random_choice(task: SelectionTask) -> None:
-    gain = Trials(task, ratio=0.3, rounds=1).gain(torch.full((SIZE,), 3.0), "all alike")
+    gain = Trials(task, purpose_of(task), ratio=0.3, rounds=1).gain(torch.full((SIZE,), 3.0), "all alike")
 
     # the same numbers draw the same set, and the same numbers train on it
     assert (gain.loss, gain.loss_error, gain.points, gain.points_error) == (0, 0, 0, 0)
@@ -68,7 +73,7 @@ def test_what_is_measured_on_is_not_trained_on(task: SelectionTask, monkeypatch:
 
     monkeypatch.setattr(module, "Training", training)
     monkeypatch.setattr(module, "clean_pass", clean_pass)
-    Trials(task, ratio=0.5, rounds=1).gain(torch.arange(float(SIZE)), "later ones")
+    Trials(task, purpose_of(task), ratio=0.5, rounds=1).gain(torch.arange(float(SIZE)), "later ones")
 
     assert len(trained) == len(measured) == 2
     assert not np.intersect1d(torch.cat(trained).numpy(), torch.cat(measured).numpy()).size
@@ -77,19 +82,19 @@ def test_what_is_measured_on_is_not_trained_on(task: SelectionTask, monkeypatch:
 
 
 def test_a_quarter_of_the_steps_to_come_is_taken(task: SelectionTask) -> None:
-    trials = Trials(task, ratio=0.5, rounds=2)
+    trials = Trials(task, purpose_of(task), ratio=0.5, rounds=2)
     trials.gain(torch.zeros(SIZE), "all alike")
 
-    assert trials.steps == 2 * 2 * 40
+    assert trials.steps_each == 40
 
 
 def test_epochs_to_come_are_passes_over_what_is_kept(task: SelectionTask) -> None:
     recipe = TrainingSettings(epochs=32, batch_size=20, learning_rate=0.05, augment=False)
-    trials = Trials(replace(task, purpose=Purpose(model=task.model, training=recipe)), ratio=0.2, rounds=1)
+    trials = Trials(task, Purpose(model=task.model, training=recipe), ratio=0.2, rounds=1)
     trials.gain(torch.zeros(SIZE), "all alike")
 
     # 180 samples are kept: 9 steps in each of 32 epochs, of which a quarter is tried, by two rules
-    assert trials.steps == 2 * 72
+    assert trials.steps_each == 72
 
 
 def test_losses_are_those_of_the_best_temperature() -> None:

@@ -12,6 +12,7 @@ of darker copies 96 %, of copies that are shifted by a pixel 18 %.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -98,7 +99,7 @@ def near_share(dimension: float) -> float:
     """Returns the share of its scale within which a neighbour of a sample is a near-duplicate, in [0, ½]."""
     if dimension == 0:
         return 0.0
-    return min(_NEAREST, (_CHANCE / (_NEIGHBOURS - 1)) ** (1 / dimension))
+    return min(_NEAREST, math.pow(_CHANCE / (_NEIGHBOURS - 1), 1 / dimension))
 
 
 def _scale(near: Neighbours, labels: Tensor, num_classes: int) -> Tensor:

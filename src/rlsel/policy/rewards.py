@@ -23,6 +23,7 @@ of the constraint "share kept = ratio"):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
@@ -133,11 +134,11 @@ class Reward(Protocol):
         """Returns (N,) bool, which samples must not be kept whatever their merit, as long as others are left."""
         ...
 
-    def variants(self) -> tuple[Reward, ...]:
-        """Returns what a trial compares: the reward itself first; empty for a reward without a price.
+    def variants(self) -> Mapping[str, Reward]:
+        """Returns what a trial compares, by name; nothing but itself for a reward without a price.
 
-        The second finds all samples alike, so that a choice by it is a random one; the others prefer easy samples, or
-        none but those that are likely to be labelled rightly.
+        The first is always the reward itself, as `reward`. With a price there is `random`, which finds all samples
+        alike, and others for trainings in which hard samples are lost.
         """
         ...
 
@@ -187,8 +188,8 @@ class Cover:
         deviation = evidence.mean_cover.std().clamp_min(1e-6)
         return self.tilt * (evidence.mean_cover / deviation).clamp(-self.cap, self.cap)
 
-    def variants(self) -> tuple[Reward, ...]:
-        return (self, replace(self, tilt=0.0), replace(self, tilt=_EASY))
+    def variants(self) -> Mapping[str, Reward]:
+        return {"reward": self, "random": replace(self, tilt=0.0), "redundant": replace(self, tilt=_EASY)}
 
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
@@ -222,8 +223,8 @@ class Paper:
     def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         return _none_demoted(evidence)
 
-    def variants(self) -> tuple[Reward, ...]:
-        return ()
+    def variants(self) -> Mapping[str, Reward]:
+        return {"reward": self}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,8 +252,8 @@ class PaperScalar:
     def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         return _none_demoted(evidence)
 
-    def variants(self) -> tuple[Reward, ...]:
-        return ()
+    def variants(self) -> Mapping[str, Reward]:
+        return {"reward": self}
 
 
 def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
@@ -368,6 +369,7 @@ class Dynamics:
             return _none_demoted(evidence)
         return never_learned(evidence.behaviour, ratio)
 
-    def variants(self) -> tuple[Reward, ...]:
+    def variants(self) -> Mapping[str, Reward]:
         indifferent = replace(self, tilt=0.0, doubt_weight=0.0, cover_weight=0.0)
-        return (self, indifferent, replace(self, tilt=_EASY), replace(self, tilt=0.0))
+        easy, trusted = replace(self, tilt=_EASY), replace(self, tilt=0.0)
+        return {"reward": self, "random": indifferent, "easy": easy, "rightly labelled": trusted}

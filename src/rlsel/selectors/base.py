@@ -21,6 +21,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.provenance import Outcome
 from rlsel.selectors.evidence import EvidenceCollector
 from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics
 from rlsel.training.feature_bank import FeatureBank
@@ -173,6 +174,9 @@ class Scores:
             of being drawn is proportional to its exponential; 0 is the threshold of a policy).
         policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
         hardness: (N,) float32, high = hard, for `export.trim_hardest`; None where the score itself says it.
+        groups: (N,) int64, equal for near-duplicates of one another, for `export.near_duplicates`; None where the method
+            does not look for them.
+        outcome: What trials said about the choice; None without any.
         shared_seconds: Of the work that the method found done, since another ratio of the run had needed it too.
     """
 
@@ -180,6 +184,8 @@ class Scores:
     kind: Literal["score", "logit"] = "score"
     policy: bool = False
     hardness: Tensor | None = None
+    groups: Tensor | None = None
+    outcome: Outcome | None = None
     shared_seconds: float = 0.0
 
     def __post_init__(self) -> None:

@@ -44,11 +44,13 @@ class _Settled:
     """What a policy ended with, before any threshold was moved.
 
     Attributes:
+        session: The learning, with networks whose threshold may have moved since.
         features: (N, D).
         parameters: Of the networks.
         seconds: That it took to settle.
     """
 
+    session: PolicySession
     features: Tensor
     parameters: Mapping[str, Tensor]
     seconds: float
@@ -78,6 +80,7 @@ class PolicyLearner:
             recording: Sees each batch before this observer.
         """
         self._settings, self._size, self._seed = settings, size, seed
+        self._reward = settings.reward
         self._num_classes = recording.num_classes
         self._bank, self._collector = recording.bank, recording.evidence(settings.cover)
         self._session: PolicySession | None = None
@@ -86,7 +89,7 @@ class PolicyLearner:
         self._fresh = False
         self._evidence: Evidence | None = None
         self._kept_before: Tensor | None = None
-        self._settled: _Settled | None = None
+        self._settled: dict[Reward, _Settled] = {}
         self._best: Mapping[str, Any] | None = None
         self._best_redundancy_reward = float("-inf")
 
@@ -145,7 +148,7 @@ class PolicyLearner:
             history=0 if self._columns is None else self._columns.shape[1],
             conditioned=self._settings.conditioned,
         )
-        self._ready(features.device).merit = self._settings.reward.merit(evidence).to(features.device)
+        self._ready(features.device).merit = self._reward.merit(evidence).to(features.device)
 
     def _projection(self, size: int) -> Tensor | None:
         if self._scaler is not None:
@@ -159,7 +162,7 @@ class PolicyLearner:
                 raise ValueError("the features must be observed first")
             self._session = PolicySession(
                 self._settings.policy.build(self._scaler.size, stream(self._seed, "policy", "parameters")),
-                self._settings.reward,
+                self._reward,
                 size=self._size,
                 ratio=self._settings.ratio,
                 settings=self._settings.learning,
@@ -173,12 +176,17 @@ class PolicyLearner:
     @property
     def settled(self) -> bool:
         """Whether the policy has learned all that it will."""
-        return self._settled is not None
+        return self._reward in self._settled
 
     @property
     def settle_seconds(self) -> float:
-        """Seconds that it took to settle; 0 before."""
-        return 0.0 if self._settled is None else self._settled.seconds
+        """Seconds that it took to settle for the rewards so far; 0 before."""
+        return sum(settled.seconds for settled in self._settled.values())
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is known of the samples, after the policy has settled."""
+        return self._now()[1]
 
     def settle(self, features: Tensor, behaviour: Behaviour | None) -> None:
         """Learns on the features at the end of the training.
@@ -220,7 +228,26 @@ class PolicyLearner:
         else:
             session.policy.load_state_dict(self._best)
         parameters = {name: value.clone() for name, value in session.policy.parameters_by_name().items()}
-        self._settled = _Settled(features=features, parameters=parameters, seconds=time.perf_counter() - began)
+        self._settled[self._reward] = _Settled(
+            session=session, features=features, parameters=parameters, seconds=time.perf_counter() - began
+        )
+
+    def turn_to(self, reward: Reward) -> None:
+        """Lets the policy be that of a reward: one that has not settled for it yet learns anew on the same features."""
+        settled, evidence = self._now()
+        began = time.perf_counter()
+        self._reward = reward
+        self._session = self._settled[reward].session if reward in self._settled else None
+        if self._session is None:
+            self._best = None
+            self._take(settled.features, evidence)
+            self._settle(settled.features, self._settings.settle_passes, began)
+
+    def _now(self) -> tuple[_Settled, Evidence]:
+        """Returns what the policy settled with, and the evidence."""
+        if self._evidence is None or not self.settled:
+            raise ValueError("the policy must have settled first")
+        return self._settled[self._reward], self._evidence
 
     def judge(self, ratio: float) -> Tensor:
         """Judges every sample with the policy as it settled.
@@ -232,21 +259,23 @@ class PolicyLearner:
             (N,) float32 keep logits, on the CPU; for a reward with a price, the share above 0 is the ratio, and they
             are as far apart as those at the optimum of the reward.
         """
-        session, settled = self._session, self._settled
-        if session is None or settled is None or self._evidence is None:
-            raise ValueError("the policy must have settled first")
+        settled, evidence = self._now()
+        session = settled.session
         session.policy.load_parameters(settled.parameters)  # a threshold that was moved for another ratio moves back
         states = self._states(settled.features, self._columns, ratio=ratio)
-        if self._settings.reward.priced:
+        if self._reward.priced:
             solve_price(session.policy, states, ratio)
-        calibration = Calibration(
-            reward=self._settings.reward,
+        return self.calibration(self._reward, ratio).known(session.remember(states).cpu(), evidence)
+
+    def calibration(self, reward: Reward, ratio: float) -> Calibration:
+        """Returns how far apart the keep logits for a reward and a ratio should be."""
+        return Calibration(
+            reward=reward,
             entropy_weight=self._settings.policy.entropy_weight,
             ratio=ratio,
             num_classes=self._num_classes,
             size=self._size,
         )
-        return calibration.known(session.remember(states).cpu(), self._evidence)
 
     def _states(self, features: Tensor, columns: Tensor | None, *, ratio: float | None = None) -> Tensor:
         if self._scaler is None:
@@ -255,14 +284,16 @@ class PolicyLearner:
 
     def stored(self) -> StoredPolicy:
         """Returns the policy as it judged last, with the features that it settled on."""
-        if self._session is None or self._scaler is None or self._evidence is None or self._settled is None:
-            raise ValueError("the policy must have settled first")
+        settled, evidence = self._now()
+        if self._scaler is None:
+            raise ValueError("the features must be observed first")
         return StoredPolicy(
-            parameters=self._session.policy.parameters_by_name(),
+            parameters=settled.session.policy.parameters_by_name(),
             scaler=self._scaler,
-            price=self._session.price,
-            features=self._settled.features,
-            evidence=self._evidence,
+            price=settled.session.price,
+            features=settled.features,
+            evidence=evidence,
+            variant=list(self._settings.reward.variants().values()).index(self._reward),
         )
 
     def state_dict(self) -> dict[str, Any]:

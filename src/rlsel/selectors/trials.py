@@ -21,15 +21,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rlsel.budget import kept_count
 from rlsel.data.classes import Division, stratified_share
 from rlsel.export import ResolvedExport, choose
+from rlsel.provenance import Gain, Outcome
 from rlsel.randomness import stream
-from rlsel.selectors.base import SelectionTask
+from rlsel.selectors.base import Purpose, SelectionTask
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import Training, build_model
 
@@ -45,23 +45,6 @@ _TEMPERATURES = torch.logspace(-1, 1.5, 51)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gain:
-    """What a rule is worth against a random choice of the same size, on samples held out of the training split.
-
-    Attributes:
-        loss: Cross-entropy saved, in nats; high = better than random.
-        loss_error: Its standard error.
-        points: Accuracy gained, in points.
-        points_error: Its standard error.
-    """
-
-    loss: float
-    loss_error: float
-    points: float
-    points_error: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Measured:
     """Of one model on V samples: (V,) float64 losses and right guesses (0 or 1)."""
 
@@ -72,16 +55,25 @@ class _Measured:
 class Trials:
     """Rounds of short trainings for one ratio; a rule that is asked for later is tried on the same random numbers."""
 
-    def __init__(self, task: SelectionTask, *, ratio: float, rounds: int, label_error: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        task: SelectionTask,
+        purpose: Purpose,
+        *,
+        ratio: float,
+        rounds: int,
+        label_error: Tensor | None = None,
+    ) -> None:
         """Sets samples to measure on aside.
 
         Args:
-            task: What is selected from, and for which training.
+            task: What is selected from.
+            purpose: The training to come.
             ratio: The share to keep.
             rounds: How often each rule is tried, at least 1.
             label_error: (N,) probability that each label is wrong; None where nothing is known.
         """
-        self._task, self._ratio, self._rounds = task, ratio, rounds
+        self._task, self._purpose, self._ratio, self._rounds = task, purpose, ratio, rounds
         size = len(task)
         self._parts: Division = stratified_share(
             task.labels, min(_MOST_SHARE, max(_LEAST_SHARE, _MEASURED / size)), stream(task.seed, "trial", "measured")
@@ -91,7 +83,8 @@ class Trials:
         self._weights = chosen / chosen.sum().clamp_min(1e-9)
         self._random: list[_Measured] = []
         self.seconds = 0.0
-        self.steps = 0
+        self.total_steps = purpose.training.total_steps(kept_count(ratio, size))
+        self.steps_each = min(self.total_steps, max(_LEAST_STEPS, round(STEP_SHARE * self.total_steps)))
 
     def gain(self, logits: Tensor, title: str) -> Gain:
         """Tries sets that are drawn in proportion to exp(logit).
@@ -120,7 +113,7 @@ class Trials:
         return float(mean), float((from_samples + from_rounds).sqrt())
 
     def _train(self, logits: Tensor, number: int, title: str) -> _Measured:
-        task, purpose = self._task, self._task.purpose
+        task, purpose = self._task, self._purpose
         began = time.perf_counter()
         places = self._parts.train
         chosen = choose(
@@ -133,14 +126,12 @@ class Trials:
             seed=stream(task.seed, "trial", number),
             policy=True,
         )
-        total = purpose.training.total_steps(kept_count(self._ratio, len(task)))
-        steps = min(total, max(_LEAST_STEPS, round(STEP_SHARE * total)))
         names = ("trial", number)
         model = Training(
             build_model(purpose.model, task.dataset, *names, seed=task.seed),
             task.dataset,
             split=task.dataset.train.subset(places[torch.from_numpy(chosen)]),
-            settings=replace(purpose.training, steps=steps, weighting="none"),
+            settings=replace(purpose.training, steps=self.steps_each, weighting="none"),
             fabric=task.fabric,
             seed=task.seed,
             names=names,
@@ -150,11 +141,48 @@ class Trials:
         split = task.dataset.train.subset(self._parts.test)
         logits = clean_pass(model, task.dataset, split, fabric=task.fabric).logits.double()
         self.seconds += time.perf_counter() - began
-        self.steps += steps
         return _Measured(
             losses=calibrated_losses(logits, split.labels, self._weights),
             right=(logits.argmax(dim=1) == split.labels).double(),
         )
+
+
+def try_variants(
+    task: SelectionTask,
+    purpose: Purpose,
+    logits: Mapping[str, Tensor],
+    *,
+    ratio: float,
+    rounds: int,
+    label_error: Tensor | None,
+) -> Outcome:
+    """Finds the variant of a reward that the training to come gains most by.
+
+    The others are tried only where the reward itself is no better than a random choice.
+
+    Args:
+        task: What is selected from.
+        purpose: The training to come.
+        logits: (N,) keep logits by each variant; `reward` and `random` are among them.
+        ratio: The share to keep.
+        rounds: How often each is tried, at least 1.
+        label_error: (N,) probability that each label is wrong; None where nothing is known.
+    """
+    trials = Trials(task, purpose, ratio=ratio, rounds=rounds, label_error=label_error)
+    tried = {"reward": trials.gain(logits["reward"], "the reward's choice")}
+    if tried["reward"].loss <= 0:
+        others = [name for name in logits if name not in ("reward", "random")]
+        tried |= {name: trials.gain(logits[name], f"{name} samples") for name in others}
+    best = max(tried, key=lambda name: tried[name].loss)
+    return Outcome(
+        chosen=best if tried[best].loss > 0 else "random",
+        tried=tried,
+        model=purpose.model.name,
+        steps=trials.steps_each,
+        of_steps=trials.total_steps,
+        rounds=rounds,
+        seconds=trials.seconds,
+    )
 
 
 def calibrated_losses(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
