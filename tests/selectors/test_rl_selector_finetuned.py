@@ -16,6 +16,7 @@ from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.base import Observed, Recording, SelectionTask
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned
+from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.reporting import SilentReporter
 from rlsel.training.settings import TrainingSettings
 
@@ -92,3 +93,9 @@ def test_the_ratio_it_learned_for_matters(scores_of) -> None:
 def test_what_makes_no_sense_is_refused(change, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         replace(RLSelectorFinetuned(), **change)
+
+
+def test_a_policy_of_another_ratio_does_not_weight_the_target(tiny_task: SelectionTask) -> None:
+    task = replace(tiny_task, training=replace(tiny_task.training, weighting="policy"))
+    with pytest.raises(ConfigurationError, match=r"training\.weighting=policy must go with one policy at one ratio"):
+        SharedTraining(task=task, needs=[RLSelectorFinetuned().needs(task)]).run()

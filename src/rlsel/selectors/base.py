@@ -137,11 +137,14 @@ class Needs:
         clean_epochs: Clean passes to keep, by the number of epochs done (1 = after the first), or `FINAL`.
         watch: Makes an observer of the training, for a method that learns while the target trains. The recording
             sees each batch before it. Where several selectors return the same observer, it watches once.
+        weighs: Whether that observer has a method `actions`, which `training.weighting=policy` weights the target's
+            loss by.
     """
 
     training: bool = False
     clean_epochs: frozenset[int] = frozenset()
     watch: Callable[[Recording], Observer] | None = None
+    weighs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

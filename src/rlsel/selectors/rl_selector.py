@@ -105,6 +105,7 @@ class RLSelector:
             training=not own_features,
             clean_epochs=frozenset() if own_features else frozenset({FINAL}),
             watch=lambda recording: self._watch(task, recording),
+            weighs=True,
         )
 
     def _watch(self, task: SelectionTask, recording: Recording) -> PolicyLearner:

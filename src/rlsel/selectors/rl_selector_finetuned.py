@@ -6,9 +6,8 @@ stands in a comparison beside the policy that is learned at each ratio from noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
@@ -21,29 +20,6 @@ from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.selectors.base import Needs, Observed, Recording, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.rl_selector import RLSelector
-from rlsel.training.observation import BatchObservation, EpochEnd
-
-
-class _SourceLearner:
-    """Watches the training with the policy of the first ratio.
-
-    It is no `PolicyLearner` itself: a run of this selector must not store the policy of another ratio as its own.
-    """
-
-    def __init__(self, learner: PolicyLearner) -> None:
-        self.learner = learner
-
-    def on_batch(self, batch: BatchObservation) -> None:
-        self.learner.on_batch(batch)
-
-    def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
-        return self.learner.on_epoch_end(end)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.learner.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.learner.load_state_dict(state)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,20 +55,20 @@ class RLSelectorFinetuned:
         source = self._at(self.from_ratio)
         for_all_ratios = replace(self, ratio=self.from_ratio)
 
-        def watch(recording: Recording) -> _SourceLearner:
+        def watch(recording: Recording) -> PolicyLearner:
             return recording.shared(
-                for_all_ratios,
-                lambda: _SourceLearner(source.learner(len(task), task.seed, recording_to_use(task, recording))),
+                for_all_ratios, lambda: source.learner(len(task), task.seed, recording_to_use(task, recording))
             )
 
-        return replace(source.needs(task), watch=watch)
+        # the target's loss is weighted by a policy for the ratio of the run, not for another
+        return replace(source.needs(task), watch=watch, weighs=False)
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:
-        watching = observed.observer
-        if not isinstance(watching, _SourceLearner):
+        learner = observed.observer
+        if not isinstance(learner, PolicyLearner):
             raise TypeError("rl_selector_finetuned scores with the learner that its needs() asked for")
-        source = self._at(self.from_ratio).score(task, replace(observed, observer=watching.learner))
-        stored = watching.learner.stored()
+        source = self._at(self.from_ratio).score(task, observed)
+        stored = learner.stored()
         # a stored price has the precision of a file, so that a fine-tuned run comes out the same
         stored = replace(stored, price=float(torch.tensor(stored.price)))
         empty = Recording(task.labels, task.dataset.num_classes)

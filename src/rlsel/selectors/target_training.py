@@ -182,21 +182,20 @@ class SharedTraining:
             reporter=task.reporter,
             title=f"target {task.model.name}",
             observers=[*shared, *watching],
-            weigh=self._weigh([watcher for watcher in watchers if watcher is not None]),
+            weigh=self._weigh(watchers),
             on_epoch=report,
             checkpointing=self.checkpointing,
         ).run()
 
-    def _weigh(self, watchers: Sequence[Observer]) -> Weigh | None:
+    def _weigh(self, watchers: Sequence[Observer | None]) -> Weigh | None:
         if self.task.training.weighting == "none":
             return None
-        weighing = [watcher for watcher in watchers if hasattr(watcher, "actions")]
-        if len(weighing) != 1 or len(self.needs) != 1:
+        if len(self.needs) != 1 or not self.needs[0].weighs:
             raise ConfigurationError(
                 f"training.weighting=policy must go with one policy at one ratio, got {len(self.needs)} selections: "
                 "give one ratio and selector=rl_selector, or training.weighting=none"
             )
-        watcher: _Weighing = weighing[0]  # type: ignore[assignment]
+        watcher: _Weighing = watchers[0]  # type: ignore[assignment] # as `Needs.weighs` says
         return watcher.actions
 
 
