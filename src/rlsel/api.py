@@ -89,6 +89,9 @@ def select(
     export: ExportSettings | None = None,
     features: NDArray[Any] | Tensor | None = None,
     holdout: float = 0.0,
+    for_model: Model = None,
+    for_steps: int | None = None,
+    for_epochs: int | None = None,
     setup: Setup | None = None,
 ) -> Coreset:
     """Chooses the part of a data set worth training on.
@@ -103,6 +106,10 @@ def select(
         export: How scores become a set, over the method's own default.
         features: (N, D) features of all samples, in place of the target model's.
         holdout: Share that is set aside first, class by class, to measure on.
+        for_model: The model that will be trained on the coreset; None for the one that selects. Naming it, or one of the
+            next two, lets `rl_selector` try its choice on that training.
+        for_steps: Optimiser steps that it will take.
+        for_epochs: Passes over the coreset that it will make, in place of `for_steps`.
         setup: The rest: device, columns of a Hugging Face data set, a reporter; what is given beside it wins.
 
     Returns:
@@ -129,6 +136,9 @@ def select(
         export=export,
         features=features,
         holdout=holdout,
+        for_model=for_model,
+        for_steps=for_steps,
+        for_epochs=for_epochs,
         setup=setup,
     ).values()
     return coreset
@@ -145,6 +155,9 @@ def select_many(
     export: ExportSettings | None = None,
     features: NDArray[Any] | Tensor | None = None,
     holdout: float = 0.0,
+    for_model: Model = None,
+    for_steps: int | None = None,
+    for_epochs: int | None = None,
     setup: Setup | None = None,
 ) -> dict[tuple[str, float], Coreset]:
     """Makes the coresets of several methods at several ratios from one training of the target model.
@@ -159,6 +172,9 @@ def select_many(
         export: How scores become sets.
         features: (N, D) features in place of the target model's.
         holdout: Share that is set aside first.
+        for_model: The model that will be trained on the coresets, as in `select`, and so are the next two.
+        for_steps: Optimiser steps that it will take.
+        for_epochs: Passes over the coreset that it will make.
         setup: The rest.
 
     Returns:
@@ -172,7 +188,12 @@ def select_many(
     data = _read(dataset, setup, holdout=holdout)
     require_labels(data)
     request = SelectRequest(
-        settings=setup.run_settings(data),
+        settings=replace(
+            setup.run_settings(data),
+            for_model=None if for_model is None else model_by_name(for_model),
+            for_steps=for_steps,
+            for_epochs=for_epochs,
+        ),
         selectors=tuple(selector_by_name(one) for one in selectors),
         ratios=tuple(ratios),
         export=export or ExportSettings(),

@@ -108,7 +108,7 @@ class LearnedPolicy:
             size=len(features),
         )
         logits = calibration.unseen(self._judge(features, ratio), self.stored.evidence)
-        return Scores(values=logits, kind="logit", policy=True)
+        return self.selector.scores(logits, features, dataset)
 
     def share_unmoved(self, features: Tensor, ratio: float) -> float:
         """Returns the share of samples with these (M, D) features that the policy would keep at its own threshold.

@@ -24,7 +24,7 @@ from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, requir
 from rlsel.runs.layout import selection_settings, settings_hash
 from rlsel.runs.metrics import MetricsFile
 from rlsel.runs.target import TargetInput, load_target, load_target_input, save_target
-from rlsel.selectors.base import Recording, Scores
+from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.rl_selector import RLSelector
@@ -61,9 +61,10 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         )
     require_finished(request.run)
     stored = StoredPolicy.load(request.run)
+    selector = request.selector.as_learned(stored)
     if request.features == "continued":
         _require_own_target(request.run)
-    cells = [_cell(request, replace(request.selector, ratio=ratio)) for ratio in request.ratios]
+    cells = [_cell(request, replace(selector, ratio=ratio)) for ratio in request.ratios]
     missing = to_make(cells, again=request.options.resume == "never")
     if missing:
         dataset = read_dataset(request.settings)
@@ -144,9 +145,10 @@ def _finetune(
         learner.settle(features, stored.evidence.behaviour)
         save_target(cell.folder.path, model, TargetInput.of(dataset))
     logits = learner.judge(cell.selector.ratio)
-    learner.stored().save(cell.folder.path)
+    policy = learner.stored()
+    policy.save(cell.folder.path)
     coreset = cut(
-        Scores(values=logits, kind="logit", policy=True),
+        cell.selector.scores(logits, policy.features, dataset),
         dataset,
         Origin(
             selector=cell.selector.name,

@@ -47,7 +47,9 @@ def run_settings(nodes: Node) -> RunSettings:
         variation=variation,
         model=model,
         training=training,
-        for_model=None if nodes.get("for_model") is None else model_spec(as_node(nodes["for_model"], "for_model"), "for_model"),
+        for_model=None
+        if nodes.get("for_model") is None
+        else model_spec(as_node(nodes["for_model"], "for_model"), "for_model"),
         for_steps=nodes.get("for_steps"),
         for_epochs=nodes.get("for_epochs"),
         seed=nodes["seed"],

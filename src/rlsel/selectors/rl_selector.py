@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from torch import Tensor
+
 from rlsel.checks import int_at_least, number_between, one_of, positive_int
 from rlsel.cover.duplicates import near_duplicate_groups
 from rlsel.cover.settings import CoverSettings
+from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
@@ -137,16 +140,21 @@ class RLSelector:
         outcome = self._try(task, learner)
         if outcome is not None:
             learner.turn_to(self.reward.variants()[outcome.chosen])
-        return Scores(
-            values=learner.judge(self.ratio),
-            kind="logit",
-            policy=True,
-            groups=near_duplicate_groups(
-                features, task.labels, num_classes=task.dataset.num_classes, distance=self.cover.distance
-            ),
-            outcome=outcome,
-            shared_seconds=spent_before,
+        scores = self.scores(learner.judge(self.ratio), features, task.dataset)
+        return replace(scores, outcome=outcome, shared_seconds=spent_before)
+
+    def scores(self, logits: Tensor, features: Tensor, dataset: Dataset) -> Scores:
+        """Returns what a set is drawn by.
+
+        Args:
+            logits: (N,) keep logits of the candidates of `dataset`.
+            features: (N, D) theirs, which tell near-duplicates.
+            dataset: What is selected from.
+        """
+        groups = near_duplicate_groups(
+            features, dataset.train.labels, num_classes=dataset.num_classes, distance=self.cover.distance
         )
+        return Scores(values=logits, kind="logit", policy=True, groups=groups)
 
     def _try(self, task: SelectionTask, learner: PolicyLearner) -> Outcome | None:
         """Tries the variants of the reward on the training to come; None where the user named none."""
