@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlsel.randomness import borrowed_global_torch_state, numpy_generator, stream, torch_generator
+from rlsel.randomness import Streams, borrowed_global_torch_state, numpy_generator, stream, torch_generator
 
 names = st.lists(
     st.text(st.characters(codec="utf-8", exclude_characters="\x1f")) | st.integers(), min_size=1, max_size=3
@@ -78,3 +78,12 @@ def test_the_global_state_is_given_back_after_an_error() -> None:
     with pytest.raises(KeyError), borrowed_global_torch_state(0, "parameters"):
         fail()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_streams_of_a_piece_of_work_have_its_names_before_their_own() -> None:
+    streams = Streams(seed=3, names=("target", 1))
+    assert streams.generator("order", 2).initial_seed() == stream(3, "target", 1, "order", 2)
+    with streams.borrowed("layers", 4):
+        found = torch.rand(3)
+    with borrowed_global_torch_state(3, "target", 1, "layers", 4):
+        assert torch.equal(torch.rand(3), found)

@@ -106,8 +106,8 @@ def select(
         export: How scores become a set, over the method's own default.
         features: (N, D) features of all samples, in place of the target model's.
         holdout: Share that is set aside first, class by class, to measure on.
-        for_model: The model that will be trained on the coreset; None for the one that selects. Naming it, or one of the
-            next two, lets `rl_selector` try its choice on that training.
+        for_model: The model that will be trained on the coreset; None for the one that selects. Naming it, or one of
+            the next two, lets `rl_selector` try its choice on that training.
         for_steps: Optimiser steps that it will take.
         for_epochs: Passes over the coreset that it will make, in place of `for_steps`.
         setup: The rest: device, columns of a Hugging Face data set, a reporter; what is given beside it wins.

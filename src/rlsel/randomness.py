@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,3 +61,24 @@ def borrowed_global_torch_state(seed: int, *names: str | int | float) -> Iterato
         for device in devices:
             torch.cuda.default_generators[device].manual_seed(seed)
         yield
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """The random streams of one piece of work, such as a training: all have its names before their own.
+
+    Attributes:
+        seed: The run's seed.
+        names: What the work is, from the general to the particular.
+    """
+
+    seed: int
+    names: tuple[str | int, ...]
+
+    def generator(self, *names: str | int) -> torch.Generator:
+        """Returns a fresh CPU torch generator for the stream that is named so in this work."""
+        return torch_generator(self.seed, *self.names, *names)
+
+    def borrowed(self, *names: str | int) -> AbstractContextManager[None]:
+        """Seeds torch's global generators for a stream of this work inside a block and restores them after it."""
+        return borrowed_global_torch_state(self.seed, *self.names, *names)

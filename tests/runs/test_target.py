@@ -14,11 +14,13 @@ from rlsel.data.arrays import Arrays
 from rlsel.data.dataset import Dataset
 from rlsel.errors import CoresetError, DataError
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.randomness import Streams
 from rlsel.runs.target import TargetInput, load_target, load_target_input, save_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import build_model
 
 SPEC = SmallCNN(width=2)
+STREAMS = Streams(seed=3, names=("target",))
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def dataset(write_archive: Callable[..., Path]) -> Dataset:
 
 @pytest.fixture
 def folder(dataset: Dataset, tmp_path: Path) -> Path:
-    save_target(tmp_path, build_model(SPEC, dataset, "target", seed=3), TargetInput.of(dataset))
+    save_target(tmp_path, build_model(SPEC, dataset, STREAMS), TargetInput.of(dataset))
     return tmp_path
 
 
@@ -40,7 +42,7 @@ def test_what_is_saved_is_loaded(folder: Path, dataset: Dataset) -> None:
     before = torch.get_rng_state()
     passes = [
         clean_pass(model, dataset, dataset.train, fabric=Fabric(accelerator="cpu", devices=1))
-        for model in (build_model(SPEC, dataset, "target", seed=3), load_target(folder, SPEC, takes))
+        for model in (build_model(SPEC, dataset, STREAMS), load_target(folder, SPEC, takes))
     ]
     assert torch.equal(passes[0].features, passes[1].features)
     assert torch.equal(torch.get_rng_state(), before)

@@ -17,8 +17,9 @@ from rlsel.policy.mdp import Decision, Experience, PolicySpec, Update
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Behaviour, Cover, Dynamics, Evidence, Paper
 from rlsel.selectors.base import Recording
-from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
+from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns
+from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.checkpoints import load_state, save_state
 from rlsel.training.observation import Observer
 
@@ -26,23 +27,23 @@ Film = Callable[..., None]
 SIZE = 100
 LABELS = torch.arange(SIZE) % 2
 FEATURES = torch.randn(SIZE, 4, generator=torch.Generator().manual_seed(3))
-SETTINGS = LearnerSettings(
+METHOD = RLSelector(
     policy=A2C(),
     reward=Cover(),
     cover=CoverSettings(),
     ratio=0.7,
-    conditioned=False,
-    state="features+history",
-    learning=LearningSettings(rollout=50, price_rate=0.05),
-    warmup_epochs=1,
     settle_passes=5,
-    checkpoint="last",
 )
+LEARNING = LearningSettings(rollout=50, price_rate=0.05)
+WHOLE = LearningSettings(rollout=SIZE, price_rate=0.05)
+"""One update for each pass over the samples."""
 
 
-def learner(settings: LearnerSettings = SETTINGS, seed: int = 0) -> tuple[PolicyLearner, list[Observer]]:
+def learner(
+    method: RLSelector = METHOD, seed: int = 0, learning: LearningSettings = LEARNING
+) -> tuple[PolicyLearner, list[Observer]]:
     recording = Recording(LABELS, 2)
-    made = PolicyLearner(settings, size=SIZE, seed=seed, recording=recording)
+    made = PolicyLearner(method, learning, size=SIZE, seed=seed, recording=recording)
     return made, [*recording.observers, made]
 
 
@@ -61,8 +62,10 @@ def finish(made: PolicyLearner, ratio: float = 0.7) -> Tensor:
     return made.judge(ratio)
 
 
-def trained(film: Film, settings: LearnerSettings = SETTINGS, *, epochs: int = 3) -> PolicyLearner:
-    made, observers = learner(settings)
+def trained(
+    film: Film, method: RLSelector = METHOD, *, epochs: int = 3, learning: LearningSettings = LEARNING
+) -> PolicyLearner:
+    made, observers = learner(method, learning=learning)
     film(observers, FEATURES, LABELS, epochs=range(epochs))
     return made
 
@@ -121,7 +124,7 @@ class Script:
 
 
 def test_the_warm_up_only_fills_the_bank(film: Film) -> None:
-    made, observers = learner(replace(SETTINGS, warmup_epochs=2, cover=CoverSettings(refresh_every=1)))
+    made, observers = learner(replace(METHOD, warmup_epochs=2, cover=CoverSettings(refresh_every=1)))
     measured: list[Mapping[str, float]] = []
     film(observers, FEATURES, LABELS, epochs=range(2), measured=measured)
     assert measured == [{}, {}]
@@ -157,7 +160,7 @@ def test_before_anything_was_seen_there_is_nothing_to_ask() -> None:
 @pytest.mark.parametrize("ratio", [0.25, 0.7, 0.9])
 @pytest.mark.parametrize("policy", [A2C(), A2C(distribution="beta"), PPO(), DQN()], ids=lambda spec: spec.name)
 def test_a_reward_with_a_price_ends_at_the_count_exactly(film: Film, policy: PolicySpec, ratio: float) -> None:
-    logits = finish(trained(film, replace(SETTINGS, policy=policy, ratio=ratio)), ratio)
+    logits = finish(trained(film, replace(METHOD, policy=policy, ratio=ratio)), ratio)
     assert logits.shape == (SIZE,)
     assert logits.dtype == torch.float32
     assert int((logits > 0).sum()) == round(ratio * SIZE)
@@ -166,7 +169,7 @@ def test_a_reward_with_a_price_ends_at_the_count_exactly(film: Film, policy: Pol
 def test_the_logits_are_as_far_apart_as_those_at_the_optimum(film: Film) -> None:
     merit, spreads = Tensor(), []
     for policy in (A2C(entropy=0.5), A2C(entropy=2.0), DQN(temperature=2.0), A2C(entropy=0.0)):
-        made = trained(film, replace(SETTINGS, policy=policy))
+        made = trained(film, replace(METHOD, policy=policy))
         spreads.append(float(finish(made).std()))
         merit = Cover().merit(made.stored().evidence)
     # a hundredth of the learned logits is added; without entropy there is no optimum
@@ -175,7 +178,7 @@ def test_the_logits_are_as_far_apart_as_those_at_the_optimum(film: Film) -> None
 
 
 def test_what_the_target_never_learned_is_left_out_of_small_choices(film: Film) -> None:
-    made = trained(film, replace(SETTINGS, reward=Dynamics(), ratio=0.5))
+    made = trained(film, replace(METHOD, reward=Dynamics(), ratio=0.5))
     generator = torch.Generator().manual_seed(4)
     forgetting, error_norm, variability, p_value = torch.rand(4, SIZE, generator=generator)
     margin = torch.linspace(-0.085, 0.905, SIZE)  # nine are below 0
@@ -195,8 +198,8 @@ def test_what_the_target_never_learned_is_left_out_of_small_choices(film: Film) 
 
 
 def test_the_papers_reward_is_left_where_it_ends(film: Film) -> None:
-    settings = replace(SETTINGS, reward=Paper(), ratio=0.3, settle_passes=60)
-    assert int((finish(trained(film, settings)) > 0).sum()) > 60
+    method = replace(METHOD, reward=Paper(), ratio=0.3, settle_passes=60)
+    assert int((finish(trained(film, method)) > 0).sum()) > 60
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ def test_the_papers_reward_is_left_where_it_ends(film: Film) -> None:
     ],
 )
 def test_the_state_has_what_it_should(film: Film, given: dict[str, Any], columns: int) -> None:
-    made = trained(film, replace(SETTINGS, **given))
+    made = trained(film, replace(METHOD, **given))
     finish(made)
     assert made.stored().scaler.size == columns
 
@@ -222,23 +225,21 @@ def test_features_of_the_user_have_no_behaviour() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
+    "method",
     [
-        SETTINGS,
-        replace(SETTINGS, policy=DQN(), state="features"),
-        replace(SETTINGS, policy=A2C(distribution="beta", gamma=0.5), reward=Dynamics(cover_weight=0.5)),
-        replace(SETTINGS, policy=PPO(), checkpoint="best_r2", cover=CoverSettings(refresh_every=2)),
+        METHOD,
+        replace(METHOD, policy=DQN(), state="features"),
+        replace(METHOD, policy=A2C(distribution="beta", gamma=0.5), reward=Dynamics(cover_weight=0.5)),
+        replace(METHOD, policy=PPO(), checkpoint="best_r2", cover=CoverSettings(refresh_every=2)),
     ],
     ids=["a2c", "dqn", "beta", "ppo"],
 )
-def test_interrupted_within_an_epoch_it_goes_on_identically(
-    film: Film, tmp_path: Path, settings: LearnerSettings
-) -> None:
-    whole, observers = learner(settings)
+def test_interrupted_within_an_epoch_it_goes_on_identically(film: Film, tmp_path: Path, method: RLSelector) -> None:
+    whole, observers = learner(method)
     film(observers, FEATURES, LABELS, epochs=range(3))
     film(observers, FEATURES, LABELS, epochs=range(3, 4), batches=slice(0, 3))
     save_state(tmp_path / "state", {"observers": [observer.state_dict() for observer in observers]})
-    resumed, fresh = learner(settings, seed=0)
+    resumed, fresh = learner(method, seed=0)
     for observer, state in zip(fresh, load_state(tmp_path / "state")["observers"], strict=True):
         observer.load_state_dict(state)
     rows: list[list[Mapping[str, float]]] = [[], []]
@@ -262,15 +263,14 @@ def test_it_follows_its_own_streams(film: Film) -> None:
 def test_the_best_epoch_is_that_of_the_highest_redundancy_reward_at_the_ratio(film: Film) -> None:
     # of twenty: six are 0.3; the third keeps more than the ratio, and earns most
     policy = ScriptedPolicy(plan=[(6, -1), (6, 1), (10, 1), (6, -1), (6, -1)])
-    settings = replace(
-        SETTINGS,
+    method = replace(
+        METHOD,
         policy=Script(policy=policy),
         ratio=0.3,
         checkpoint="best_r2",
         cover=CoverSettings(refresh_every=1),
-        learning=LearningSettings(rollout=SIZE, price_rate=0.05),
     )
-    made, observers = learner(settings)
+    made, observers = learner(method, learning=WHOLE)
     measured: list[Mapping[str, float]] = []
     film(observers, FEATURES, LABELS, epochs=range(5), measured=measured)
     assert [row.get("share_kept") for row in measured] == [None, *map(pytest.approx, [0.3, 0.3, 0.5, 0.3])]
@@ -282,22 +282,21 @@ def test_the_best_epoch_is_that_of_the_highest_redundancy_reward_at_the_ratio(fi
 
 def test_without_an_epoch_at_the_ratio_it_is_the_last(film: Film) -> None:
     policy = ScriptedPolicy(plan=[(10, 1)] * 99)
-    settings = replace(
-        SETTINGS,
+    method = replace(
+        METHOD,
         policy=Script(policy=policy),
         ratio=0.3,
         checkpoint="best_r2",
         cover=CoverSettings(refresh_every=1),
-        learning=LearningSettings(rollout=SIZE, price_rate=0.05),
     )
-    made = trained(film, settings, epochs=5)
+    made = trained(film, method, epochs=5, learning=WHOLE)
     assert policy.version.item() == 3  # the batches of the last epoch wait
     finish(made, 0.3)
-    assert policy.version.item() == 4 + settings.settle_passes
+    assert policy.version.item() == 4 + method.settle_passes
 
 
 def stored_at_seventy_percent(film: Film) -> tuple[StoredPolicy, Tensor]:
-    made = trained(film, replace(SETTINGS, settle_passes=20))
+    made = trained(film, replace(METHOD, settle_passes=20))
     logits = finish(made)
     return made.stored(), logits
 
@@ -313,7 +312,7 @@ def test_a_stored_policy_judges_as_before(film: Film, tmp_path: Path) -> None:
 
 def test_a_stored_policy_adapts_to_another_ratio(film: Film) -> None:
     stored, before = stored_at_seventy_percent(film)
-    fresh, _ = learner(replace(SETTINGS, ratio=0.4), seed=5)
+    fresh, _ = learner(replace(METHOD, ratio=0.4), seed=5)
     fresh.adapt(stored, 15)
     after = fresh.judge(0.4)
     assert int((after > 0).sum()) == 40
@@ -321,10 +320,10 @@ def test_a_stored_policy_adapts_to_another_ratio(film: Film) -> None:
     assert float((before[after > 0] > 0).float().mean()) > 0.85
     assert fresh.stored().price > stored.price  # fewer are kept: keeping costs more
     # from nothing, as many passes know less of the signal
-    scratch, _ = learner(replace(SETTINGS, ratio=0.4, settle_passes=2), seed=5)
+    scratch, _ = learner(replace(METHOD, ratio=0.4, settle_passes=2), seed=5)
     signal = stored.evidence.mean_cover
     blank = finish(scratch, 0.4)
-    warm, _ = learner(replace(SETTINGS, ratio=0.4), seed=5)
+    warm, _ = learner(replace(METHOD, ratio=0.4), seed=5)
     warm.adapt(stored, 2)
     assert correlation(warm.judge(0.4), signal) > correlation(blank, signal)
 
@@ -334,13 +333,13 @@ def correlation(first: Tensor, second: Tensor) -> float:
 
 
 def test_it_learns_the_cover(film: Film) -> None:
-    made = trained(film, replace(SETTINGS, settle_passes=20))
+    made = trained(film, replace(METHOD, settle_passes=20))
     logits = finish(made)
     assert correlation(logits, made.stored().evidence.mean_cover) > 0.9
 
 
 def test_it_acts_in_the_epochs_that_follow_a_measurement(film: Film) -> None:
-    made, observers = learner(replace(SETTINGS, cover=CoverSettings(refresh_every=3), reward=Cover()))
+    made, observers = learner(replace(METHOD, cover=CoverSettings(refresh_every=3), reward=Cover()))
     acted, before = [], made.actions(torch.arange(SIZE))
     for epoch in range(7):
         film(observers, FEATURES, LABELS, epochs=range(epoch, epoch + 1), total=7)
@@ -357,15 +356,15 @@ def hidden_signal(count: int) -> tuple[Tensor, Tensor]:
     return features, features[:, 0] + 0.5 * features[:, 1] * features[:, 2]
 
 
-def settled_on(features: Tensor, signal: Tensor, settings: LearnerSettings) -> PolicyLearner:
+def settled_on(features: Tensor, signal: Tensor, method: RLSelector) -> PolicyLearner:
     """Returns a learner that learned a signal, which is in its history too, in five passes from nothing."""
-    settings = replace(settings, learning=LearningSettings(rollout=100, price_rate=0.05))
-    made = PolicyLearner(settings, size=1000, seed=0, recording=Recording(torch.zeros(1000, dtype=torch.int64), 1))
+    recording = Recording(torch.zeros(1000, dtype=torch.int64), 1)
+    made = PolicyLearner(method, LearningSettings(rollout=100, price_rate=0.05), size=1000, seed=0, recording=recording)
     columns = 1 + 1
-    scaler = StateScaler.fit(features, history=columns, conditioned=settings.conditioned)
+    scaler = StateScaler.fit(features, history=columns, conditioned=method.conditioned)
     made.adapt(
         StoredPolicy(
-            parameters=settings.policy.build(scaler.size, 0).parameters_by_name(),
+            parameters=method.policy.build(scaler.size, 0).parameters_by_name(),
             scaler=scaler,
             price=0.0,
             features=features,
@@ -379,8 +378,8 @@ def settled_on(features: Tensor, signal: Tensor, settings: LearnerSettings) -> P
 @pytest.mark.parametrize("conditioned", [False, True])
 def test_it_judges_samples_with_a_history_and_samples_that_it_never_saw(conditioned: bool) -> None:
     features, signal = hidden_signal(2000)
-    settings = replace(SETTINGS, ratio=0.25, conditioned=conditioned)
-    made = settled_on(features[:1000], signal[:1000], settings)
+    method = replace(METHOD, ratio=0.25, conditioned=conditioned)
+    made = settled_on(features[:1000], signal[:1000], method)
     assert correlation(made.judge(0.25), signal[:1000]) > 0.9
     stored = made.stored()
     unseen = stored.networks.judge(features[1000:], A2C(), ratio=0.25)
@@ -390,7 +389,7 @@ def test_it_judges_samples_with_a_history_and_samples_that_it_never_saw(conditio
 
 def test_a_conditioned_policy_knows_the_price_of_each_ratio() -> None:
     features, signal = hidden_signal(1000)
-    made = settled_on(features, signal, replace(SETTINGS, conditioned=True))
+    made = settled_on(features, signal, replace(METHOD, conditioned=True))
     for ratio in (0.2, 0.5, 0.8):
         logits = made.judge(ratio)
         assert int((logits > 0).sum()) == round(1000 * ratio)
@@ -404,7 +403,7 @@ def test_a_conditioned_policy_knows_the_price_of_each_ratio() -> None:
 
 
 def test_what_a_conditioned_policy_was_asked_before_makes_no_difference(film: Film) -> None:
-    once, twice = (trained(film, replace(SETTINGS, conditioned=True)) for _ in range(2))
+    once, twice = (trained(film, replace(METHOD, conditioned=True)) for _ in range(2))
     finish(once, 0.3)
     finish(twice, 0.8)
     assert torch.equal(once.judge(0.3), twice.judge(0.3))

@@ -1,6 +1,6 @@
 """A small data set, a model with batch normalisation and dropout, and trainings of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,9 +12,11 @@ from torch import nn
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.target import TargetModel
+from rlsel.randomness import Streams
 from rlsel.training.devices import DeviceSettings
-from rlsel.training.loop import Training, build_model
-from rlsel.training.reporting import SilentReporter
+from rlsel.training.loop import EpochRecord, Progress, Training, build_model
+from rlsel.training.observation import Callbacks, Inspection, Observer
+from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
 CLASSES = 3
@@ -70,20 +72,28 @@ def recipe() -> TrainingSettings:
 
 @pytest.fixture
 def training(fabric: Fabric, dataset: Dataset, recipe: TrainingSettings) -> Callable[..., Training]:
-    """Prepares a training of a fresh model on the data set; what is given replaces its arguments."""
+    """Prepares a training of a fresh model on the data set; what is given replaces its arguments or parts of them."""
 
-    def make(seed: int = 0, **given: object) -> Training:
+    def make(
+        seed: int = 0,
+        *,
+        names: tuple[str, ...] = ("made",),
+        reporter: Reporter | None = None,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
+        observers: Sequence[Observer] = (),
+        inspection: Inspection | None = None,
+        **given: object,
+    ) -> Training:
         return Training(
-            build_model(NoisyModel(), dataset, "made", seed=seed),
+            build_model(NoisyModel(), dataset, Streams(seed=seed, names=("made",))),
             dataset,
             **{
                 "split": dataset.train,
                 "settings": recipe,
                 "fabric": fabric,
-                "seed": seed,
-                "names": ("made",),
-                "reporter": SilentReporter(),
-                "title": "made",
+                "streams": Streams(seed=seed, names=names),
+                "progress": Progress(reporter=reporter or SilentReporter(), title="made", on_epoch=on_epoch),
+                "callbacks": Callbacks(observers=observers, inspection=inspection),
                 **given,
             },
         )

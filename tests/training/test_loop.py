@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.target import TargetModel
+from rlsel.randomness import Streams
 from rlsel.training.dynamics import DynamicsRecorder
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.feature_bank import FeatureBank
-from rlsel.training.loop import Checkpointing, EpochRecord, Training, epoch_batches
-from rlsel.training.observation import BatchObservation, EpochEnd
+from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, epoch_batches
+from rlsel.training.observation import BatchObservation, Callbacks, EpochEnd
 from rlsel.training.reporting import SilentReporter
 from rlsel.training.settings import TrainingSettings
 from rlsel.training.snapshots import SnapshotRecorder
@@ -118,12 +119,9 @@ def train_linear(
         split=dataset.train,
         settings=settings,
         fabric=fabric,
-        seed=0,
-        names=("linear",),
-        reporter=SilentReporter(),
-        title="linear",
-        weigh=weigh,
-        on_epoch=records.append,
+        streams=Streams(seed=0, names=("linear",)),
+        progress=Progress(reporter=SilentReporter(), title="linear", on_epoch=records.append),
+        callbacks=Callbacks(weigh=weigh),
     ).run()
     return model, records
 

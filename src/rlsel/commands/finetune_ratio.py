@@ -20,6 +20,7 @@ from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import resolve
 from rlsel.models.target import TargetModel
+from rlsel.randomness import Streams
 from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
 from rlsel.runs.layout import selection_settings, settings_hash
 from rlsel.runs.metrics import MetricsFile
@@ -29,8 +30,8 @@ from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import EpochRecord, Training
-from rlsel.training.observation import Observer
+from rlsel.training.loop import Progress, Training
+from rlsel.training.observation import Callbacks, Observer
 from rlsel.training.reporting import Reporter
 
 _CONTINUED_RATE = 0.01
@@ -182,13 +183,11 @@ def _continue(
     source = request.settings
     model = load_target(request.run, source.model, load_target_input(request.run))
     metrics = MetricsFile(cell.folder.path / "metrics.jsonl")
-
-    def write(record: EpochRecord) -> None:
-        row = dict(record.training)
-        for measured in record.observers:
-            row |= measured
-        metrics.append(row)
-
+    progress = Progress(
+        reporter=reporter,
+        title=f"target {source.model.name}, continued",
+        on_epoch=lambda record: metrics.append(record.row),
+    )
     return Training(
         model,
         dataset,
@@ -203,10 +202,7 @@ def _continue(
             weighting="none",
         ),
         fabric=fabric,
-        seed=source.seed,
-        names=("target", "continued"),
-        reporter=reporter,
-        title=f"target {source.model.name}, continued",
-        observers=observers,
-        on_epoch=write,
+        streams=Streams(seed=source.seed, names=("target", "continued")),
+        progress=progress,
+        callbacks=Callbacks(observers=observers),
     ).run()

@@ -48,8 +48,8 @@ def near_duplicate_groups(
     """Finds the groups of samples of a class that are near-duplicates of one another.
 
     Two samples belong together if their distance is at most the share t (see the module) of the smaller of their two
-    scales, or if they are connected by samples that do. The scale of a sample is the distance to its tenth neighbour in the class, at least
-    half of the median scale of the class. More than half of a class of four or more makes no group.
+    scales, or if they are connected by samples that do. The scale of a sample is the distance to its tenth neighbour in
+    the class, at least half of the median scale of the class. More than half of a class of four or more makes no group.
 
     Args:
         features: (N, D).

@@ -17,8 +17,10 @@ from rlsel.coreset import indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.evaluation.robustness import FurtherAccuracy, FurtherDataset, measure
 from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.randomness import Streams
 from rlsel.training.evaluation import Accuracy, accuracy, clean_pass
-from rlsel.training.loop import Checkpointing, EpochRecord, Training, build_model
+from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, build_model
+from rlsel.training.observation import Callbacks
 from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings
 
@@ -127,18 +129,17 @@ def train_on(
     total = settings.total_steps(len(split))
     looks = _TestLooks(dataset, steps=tail_steps(total) if len(dataset.test) else (), fabric=fabric)
     start = time.monotonic()
+    streams = Streams(seed=seed, names=("evaluation",))
+    title = f"{model.name} on {len(split)} of {len(dataset.train)}"
     trained = Training(
-        build_model(model, dataset, "evaluation", seed=seed),
+        build_model(model, dataset, streams),
         dataset,
         split=split,
         settings=settings,
         fabric=fabric,
-        seed=seed,
-        names=("evaluation",),
-        reporter=reporter,
-        title=f"{model.name} on {len(split)} of {len(dataset.train)}",
-        inspection=looks,
-        on_epoch=on_epoch,
+        streams=streams,
+        progress=Progress(reporter=reporter, title=title, on_epoch=on_epoch),
+        callbacks=Callbacks(inspection=looks),
         checkpointing=checkpointing,
     ).run()
     seconds = time.monotonic() - start

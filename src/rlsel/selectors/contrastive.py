@@ -9,12 +9,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from rlsel.checks import int_at_least, number_between, positive_int, refuse
 from rlsel.data.loading import load_batches
-from rlsel.randomness import borrowed_global_torch_state, torch_generator
+from rlsel.randomness import Streams
 from rlsel.selectors.base import SelectionTask
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import build_model, epoch_batches
@@ -136,7 +135,8 @@ def contrastive_features(task: SelectionTask, settings: ContrastiveSettings) -> 
     Raises:
         ConfigurationError: if the model does not tell its backbone from its head.
     """
-    model = build_model(task.model, task.dataset, _STREAM, seed=task.seed)
+    streams = Streams(seed=task.seed, names=(_STREAM,))
+    model = build_model(task.model, task.dataset, streams)
     if not isinstance(getattr(model, "head", None), nn.Linear) or not hasattr(model, "backbone"):
         # a module of the user that gives TargetOutput is taken as it is
         raise refuse(
@@ -146,16 +146,16 @@ def contrastive_features(task: SelectionTask, settings: ContrastiveSettings) -> 
             "let it return logits in place of TargetOutput, or bring features=",
         )
     width = model.head.in_features
-    with borrowed_global_torch_state(task.seed, _STREAM, "projection"):
+    with streams.borrowed("projection"):
         projection = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, _PROJECTION))
     network = nn.Sequential(model.backbone, projection)
-    _train(network, task, settings, task.fabric)
+    _train(network, task, settings, streams)
     model.to(task.fabric.device)
     return clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric).features
 
 
-def _train(network: nn.Module, task: SelectionTask, settings: ContrastiveSettings, fabric: Fabric) -> None:
-    recipe, size = settings.training, len(task)
+def _train(network: nn.Module, task: SelectionTask, settings: ContrastiveSettings, streams: Streams) -> None:
+    recipe, size, fabric = settings.training, len(task), task.fabric
     total = recipe.total_steps(size)
     optimizer = build_optimizer(network, recipe)
     wrapped, fabric_optimizer = fabric.setup(network, optimizer)
@@ -163,8 +163,8 @@ def _train(network: nn.Module, task: SelectionTask, settings: ContrastiveSetting
     task.reporter.start("features without labels", settings.epochs, total)
     step = 0
     for epoch in range(settings.epochs):
-        order = torch_generator(task.seed, _STREAM, "order", epoch)
-        generator = torch_generator(task.seed, _STREAM, "views", epoch)
+        order = streams.generator("order", epoch)
+        generator = streams.generator("views", epoch)
         batches = epoch_batches(size, recipe, order)
         summed = 0.0
         for batch in load_batches(
@@ -173,7 +173,7 @@ def _train(network: nn.Module, task: SelectionTask, settings: ContrastiveSetting
             set_learning_rate(optimizer, recipe.learning_rate * learning_rate_factor(step, total, recipe))
             flip = task.dataset.augmentation.flip
             views = torch.cat([random_views(batch.images, generator, flip=flip) for _ in range(2)])
-            with borrowed_global_torch_state(task.seed, _STREAM, "layers", step):
+            with streams.borrowed("layers", step):
                 first, second = wrapped(views).float().chunk(2)
             loss = nt_xent(first, second, temperature=settings.temperature)
             fabric_optimizer.zero_grad()

@@ -6,15 +6,13 @@ import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from rlsel.budget import kept_count
-from rlsel.cover.settings import CoverSettings
 from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
-from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
@@ -22,35 +20,44 @@ from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns, random_projection
 from rlsel.training.observation import BatchObservation, EpochEnd
 
+if TYPE_CHECKING:
+    from rlsel.selectors.rl_selector import RLSelector
+
 
 @dataclass(frozen=True, kw_only=True)
-class LearnerSettings:
-    """What a policy learns with; see `rlsel.selectors.rl_selector.RLSelector` for the meaning."""
+class _Agent:
+    """A policy that has begun to learn, and what it last saw.
 
-    policy: PolicySpec
-    reward: Reward
-    cover: CoverSettings
-    ratio: float
-    conditioned: bool
-    state: Literal["features", "features+history"]
-    learning: LearningSettings
-    warmup_epochs: int
-    settle_passes: int
-    checkpoint: Literal["last", "best_r2"]
+    Attributes:
+        session: The policy itself, which goes on learning.
+        scaler: How features become states.
+        columns: (N, H) history of the samples in a state; None where the policy sees features only.
+        evidence: What is known of the N samples.
+    """
+
+    session: PolicySession
+    scaler: StateScaler
+    columns: Tensor | None
+    evidence: Evidence
+
+    def states(self, features: Tensor, indices: Tensor | slice = slice(None), *, ratio: float) -> Tensor:
+        """Returns the (B, S) states of the samples at (B,) positions with these (B, D) features; all N by default."""
+        columns = None if self.columns is None else self.columns[indices]
+        return self.scaler.states(features, columns, ratio=ratio)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Settled:
-    """What a policy ended with, before any threshold was moved.
+    """A policy that has learned all that it will, before any threshold was moved.
 
     Attributes:
-        session: The learning, with networks whose threshold may have moved since.
-        features: (N, D).
-        parameters: Of the networks.
-        seconds: That it took to settle.
+        agent: The policy, and what it last saw of the samples.
+        features: (N, D), which it settled on.
+        parameters: The parameters of its networks.
+        seconds: How long it took to settle.
     """
 
-    session: PolicySession
+    agent: _Agent
     features: Tensor
     parameters: Mapping[str, Tensor]
     seconds: float
@@ -65,7 +72,8 @@ class PolicyLearner:
 
     def __init__(
         self,
-        settings: LearnerSettings,
+        method: RLSelector,
+        learning: LearningSettings,
         *,
         size: int,
         seed: int,
@@ -74,104 +82,107 @@ class PolicyLearner:
         """Prepares a learner for `size` samples.
 
         Args:
-            settings: The method.
+            method: The method, at the ratio that is learned for.
+            learning: How the policy is fed.
             size: N.
             seed: The run's seed.
             recording: Sees each batch before this observer.
         """
-        self._settings, self._size, self._seed = settings, size, seed
-        self._reward = settings.reward
+        self._method, self._learning, self._size, self._seed = method, learning, size, seed
         self._num_classes = recording.num_classes
-        self._bank, self._collector = recording.bank, recording.evidence(settings.cover)
-        self._session: PolicySession | None = None
-        self._scaler: StateScaler | None = None
-        self._columns: Tensor | None = None
-        self._fresh = False
-        self._evidence: Evidence | None = None
-        self._kept_before: Tensor | None = None
+        self._bank, self._collector = recording.bank, recording.evidence(method.cover)
+        self._agent: _Agent | None = None
+        self._reward = method.reward
         self._settled: dict[Reward, _Settled] = {}
+        self._fresh = False
+        self._kept_before: Tensor | None = None
         self._best: Mapping[str, Any] | None = None
         self._best_redundancy_reward = float("-inf")
 
     def on_batch(self, batch: BatchObservation) -> None:
-        if self._session is None or self._scaler is None or not self._fresh:
+        agent = self._agent
+        if agent is None or not self._fresh:
             return  # the warm-up only fills the feature bank
         indices = batch.indices.cpu()
-        columns = None if self._columns is None else self._columns[indices]
-        self._session.decide(self._states(batch.features.cpu(), columns), indices)
+        agent.session.decide(agent.states(batch.features.cpu(), indices, ratio=self._method.ratio), indices)
 
     def actions(self, indices: Tensor) -> Tensor:
         """Returns the (B,) newest actions at (B,) positions, on the CPU, for `training.weighting=policy`."""
-        if self._session is None:
+        if self._agent is None:
             return torch.ones(len(indices))
-        return self._session.actions[indices.cpu()]
+        return self._agent.session.actions[indices.cpu()]
 
     def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
         evidence = self._collector.evidence
-        if evidence is None or end.epoch + 1 < self._settings.warmup_epochs:
+        if evidence is None or end.epoch + 1 < self._method.warmup_epochs:
             return {}
-        measured = {} if self._session is None else self._measure(self._session, end)
-        self._fresh = evidence is not self._evidence
-        if self._fresh:
-            self._take(self._bank.features.cpu(), evidence)
+        agent = self._agent
+        measured = {} if agent is None else self._measure(agent, end)
+        self._fresh = agent is None or evidence is not agent.evidence
+        if agent is None or self._fresh:
+            agent = self._take(self._bank.features.cpu(), evidence)
         remaining = 1 - (end.epoch + 1) / end.epochs
-        self._ready(torch.device("cpu")).policy.scale_learning_rate(0.1 + 0.9 * remaining)
+        agent.session.policy.scale_learning_rate(0.1 + 0.9 * remaining)
         return measured
 
-    def _measure(self, session: PolicySession, end: EpochEnd) -> dict[str, float]:
-        kept = kept_count(self._settings.ratio, self._size)
+    def _measure(self, agent: _Agent, end: EpochEnd) -> dict[str, float]:
+        session = agent.session
+        kept = kept_count(self._method.ratio, self._size)
         before = self._kept_before
         now = torch.zeros(self._size, dtype=torch.bool)
         now[session.keep_probability.topk(kept).indices.cpu()] = True
         self._kept_before = now
         measured = {"share_kept": session.share, "price": session.price, **session.meter.read()}
-        if self._evidence is not None:
-            measured["coverage_correlation"] = _correlation(self._evidence.coverage, session.keep_probability.cpu())
+        measured["coverage_correlation"] = _correlation(agent.evidence.coverage, session.keep_probability.cpu())
         if before is not None:
             measured["jaccard_previous"] = float((now & before).sum() / (now | before).sum())
-        inside = abs(session.share - self._settings.ratio) <= 0.01
+        inside = abs(session.share - self._method.ratio) <= 0.01
         earned = measured.get("redundancy_reward", float("-inf"))
-        if self._settings.checkpoint == "best_r2" and inside and earned > self._best_redundancy_reward:
+        if self._method.checkpoint == "best_r2" and inside and earned > self._best_redundancy_reward:
             self._best_redundancy_reward = earned
             self._best = copy.deepcopy(session.policy.state_dict())  # which learning goes on to change in place
         return measured
 
-    def _take(self, features: Tensor, evidence: Evidence) -> None:
-        """Sets what the policy sees and what it is rewarded for."""
-        self._evidence = evidence
-        self._columns = None
-        if self._settings.state == "features+history":
-            self._columns = history_columns(evidence).to(features.device)
-        self._scaler = StateScaler.fit(
-            features,
-            self._projection(features.shape[1]),
-            history=0 if self._columns is None else self._columns.shape[1],
-            conditioned=self._settings.conditioned,
-        )
-        self._ready(features.device).merit = self._reward.merit(evidence).to(features.device)
+    def _take(self, features: Tensor, evidence: Evidence, *, like: StateScaler | None = None) -> _Agent:
+        """Sets what the policy sees and what it is rewarded for; an agent is made where there is none.
 
-    def _projection(self, size: int) -> Tensor | None:
-        if self._scaler is not None:
-            return self._scaler.projection
+        Args:
+            features: (N, D).
+            evidence: What is known of the N samples.
+            like: Gives the projection of the features; None for the one so far, or a new one.
+        """
+        agent = self._agent
+        if like is None and agent is not None:
+            like = agent.scaler
+        columns = None
+        if self._method.state == "features+history":
+            columns = history_columns(evidence).to(features.device)
+        scaler = StateScaler.fit(
+            features,
+            self._new_projection(features.shape[1]) if like is None else like.projection,
+            history=0 if columns is None else columns.shape[1],
+            conditioned=self._method.conditioned,
+        )
+        session = self._new_session(scaler, features.device) if agent is None else agent.session
+        session.merit = self._reward.merit(evidence).to(features.device)
+        self._agent = _Agent(session=session, scaler=scaler, columns=columns, evidence=evidence)
+        return self._agent
+
+    def _new_projection(self, size: int) -> Tensor | None:
         return random_projection(size, torch_generator(self._seed, "policy", "projection"))
 
-    def _ready(self, device: torch.device) -> PolicySession:
-        """Returns the session, made when the size of the states is known."""
-        if self._session is None:
-            if self._scaler is None:
-                raise ValueError("the features must be observed first")
-            self._session = PolicySession(
-                self._settings.policy.build(self._scaler.size, stream(self._seed, "policy", "parameters")),
-                self._reward,
-                size=self._size,
-                ratio=self._settings.ratio,
-                settings=self._settings.learning,
-                history=self._scaler.history,
-                conditioned=self._scaler.conditioned,
-                generator=torch_generator(self._seed, "policy", "actions"),
-                device=device,
-            )
-        return self._session
+    def _new_session(self, scaler: StateScaler, device: torch.device) -> PolicySession:
+        return PolicySession(
+            self._method.policy.build(scaler.size, stream(self._seed, "policy", "parameters")),
+            self._reward,
+            size=self._size,
+            ratio=self._method.ratio,
+            settings=self._learning,
+            history=scaler.history,
+            conditioned=scaler.conditioned,
+            generator=torch_generator(self._seed, "policy", "actions"),
+            device=device,
+        )
 
     @property
     def settled(self) -> bool:
@@ -186,7 +197,7 @@ class PolicyLearner:
     @property
     def evidence(self) -> Evidence:
         """What is known of the samples, after the policy has settled."""
-        return self._now()[1]
+        return self._as_settled().agent.evidence
 
     def settle(self, features: Tensor, behaviour: Behaviour | None) -> None:
         """Learns on the features at the end of the training.
@@ -195,59 +206,59 @@ class PolicyLearner:
             features: (N, D) clean features of the trained target model, or the user's own.
             behaviour: What the training showed; None without one.
         """
-        began = time.perf_counter()
-        if self._session is not None:
-            self._session.finish_rollout()
-        self._take(features, self._collector.measured(features, behaviour))
-        self._settle(features, self._settings.settle_passes, began)
+        started = time.perf_counter()
+        if self._agent is not None:
+            self._agent.session.finish_rollout()
+        agent = self._take(features, self._collector.measured(features, behaviour))
+        self._settle(agent, features, self._method.settle_passes, started)
 
     def adapt(self, stored: StoredPolicy, passes: int) -> None:
         """Starts from a stored policy and learns on the features that it was stored with.
 
         Args:
-            stored: Of a run at another ratio.
+            stored: A policy that was learned at another ratio.
             passes: Passes over the features.
         """
-        began = time.perf_counter()
-        self.warm_start(stored)
-        self._settle(stored.features, passes, began)
+        started = time.perf_counter()
+        self._settle(self._start_from(stored), stored.features, passes, started)
 
     def warm_start(self, stored: StoredPolicy) -> None:
         """Takes the networks, the price and the evidence of a stored policy."""
-        self._scaler = stored.scaler
-        self._take(stored.features, stored.evidence)
-        session = self._ready(stored.features.device)
-        session.policy.load_parameters(stored.parameters)
-        session.price = stored.price
-        self._fresh = True
+        self._start_from(stored)
 
-    def _settle(self, features: Tensor, passes: int, began: float) -> None:
-        session = self._ready(features.device)
+    def _start_from(self, stored: StoredPolicy) -> _Agent:
+        agent = self._take(stored.features, stored.evidence, like=stored.scaler)
+        agent.session.policy.load_parameters(stored.parameters)
+        agent.session.price = stored.price
+        self._fresh = True
+        return agent
+
+    def _settle(self, agent: _Agent, features: Tensor, passes: int, started: float) -> None:
+        policy = agent.session.policy
         if self._best is None:
-            session.sweep(self._states(features, self._columns), passes)
+            agent.session.sweep(agent.states(features, ratio=self._method.ratio), passes)
         else:
-            session.policy.load_state_dict(self._best)
-        parameters = {name: value.clone() for name, value in session.policy.parameters_by_name().items()}
+            policy.load_state_dict(self._best)
         self._settled[self._reward] = _Settled(
-            session=session, features=features, parameters=parameters, seconds=time.perf_counter() - began
+            agent=agent,
+            features=features,
+            parameters={name: value.clone() for name, value in policy.parameters_by_name().items()},
+            seconds=time.perf_counter() - started,
         )
 
     def turn_to(self, reward: Reward) -> None:
-        """Lets the policy be that of a reward: one that has not settled for it yet learns anew on the same features."""
-        settled, evidence = self._now()
-        began = time.perf_counter()
-        self._reward = reward
-        self._session = self._settled[reward].session if reward in self._settled else None
-        if self._session is None:
-            self._best = None
-            self._take(settled.features, evidence)
-            self._settle(settled.features, self._settings.settle_passes, began)
+        """Turns the settled policy to another reward: to the one that it has learned before, or learns on its features.
 
-    def _now(self) -> tuple[_Settled, Evidence]:
-        """Returns what the policy settled with, and the evidence."""
-        if self._evidence is None or not self.settled:
-            raise ValueError("the policy must have settled first")
-        return self._settled[self._reward], self._evidence
+        Args:
+            reward: One of the variants of the method's reward.
+        """
+        settled = self._as_settled()
+        self._reward = reward
+        if not self.settled:
+            started = time.perf_counter()
+            self._agent, self._best = None, None
+            agent = self._take(settled.features, settled.agent.evidence, like=settled.agent.scaler)
+            self._settle(agent, settled.features, self._method.settle_passes, started)
 
     def judge(self, ratio: float) -> Tensor:
         """Judges every sample with the policy as it settled.
@@ -259,50 +270,50 @@ class PolicyLearner:
             (N,) float32 keep logits, on the CPU; for a reward with a price, the share above 0 is the ratio, and they
             are as far apart as those at the optimum of the reward.
         """
-        settled, evidence = self._now()
-        session = settled.session
+        settled = self._as_settled()
+        session = settled.agent.session
         session.policy.load_parameters(settled.parameters)  # a threshold that was moved for another ratio moves back
-        states = self._states(settled.features, self._columns, ratio=ratio)
+        states = settled.agent.states(settled.features, ratio=ratio)
         if self._reward.priced:
             solve_price(session.policy, states, ratio)
-        return self.calibration(self._reward, ratio).known(session.remember(states).cpu(), evidence)
+        logits = session.remember(states).cpu()
+        return self.calibration(self._reward, ratio).known(logits, settled.agent.evidence)
 
     def calibration(self, reward: Reward, ratio: float) -> Calibration:
         """Returns how far apart the keep logits for a reward and a ratio should be."""
         return Calibration(
             reward=reward,
-            entropy_weight=self._settings.policy.entropy_weight,
+            entropy_weight=self._method.policy.entropy_weight,
             ratio=ratio,
             num_classes=self._num_classes,
             size=self._size,
         )
 
-    def _states(self, features: Tensor, columns: Tensor | None, *, ratio: float | None = None) -> Tensor:
-        if self._scaler is None:
-            raise ValueError("the features must be observed first")
-        return self._scaler.states(features, columns, ratio=self._settings.ratio if ratio is None else ratio)
-
     def stored(self) -> StoredPolicy:
         """Returns the policy as it judged last, with the features that it settled on."""
-        settled, evidence = self._now()
-        if self._scaler is None:
-            raise ValueError("the features must be observed first")
+        settled = self._as_settled()
         return StoredPolicy(
-            parameters=settled.session.policy.parameters_by_name(),
-            scaler=self._scaler,
-            price=settled.session.price,
+            parameters=settled.agent.session.policy.parameters_by_name(),
+            scaler=settled.agent.scaler,
+            price=settled.agent.session.price,
             features=settled.features,
-            evidence=evidence,
-            variant=list(self._settings.reward.variants().values()).index(self._reward),
+            evidence=settled.agent.evidence,
+            variant=list(self._method.reward.variants().values()).index(self._reward),
         )
 
+    def _as_settled(self) -> _Settled:
+        if not self.settled:
+            raise ValueError("the policy must have settled first")
+        return self._settled[self._reward]
+
     def state_dict(self) -> dict[str, Any]:
-        if self._session is None or self._scaler is None or self._evidence is None:
+        agent = self._agent
+        if agent is None:
             return {}
         return {
-            "session": self._session.state_dict(),
-            "scaler": {item.name: getattr(self._scaler, item.name) for item in fields(self._scaler)},
-            "columns": self._columns,
+            "session": agent.session.state_dict(),
+            "scaler": {item.name: getattr(agent.scaler, item.name) for item in fields(agent.scaler)},
+            "columns": agent.columns,
             "fresh": self._fresh,
             "kept_before": self._kept_before,
             "best": self._best,
@@ -310,14 +321,15 @@ class PolicyLearner:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        if not state:
+        evidence = self._collector.evidence
+        if not state or evidence is None:  # an agent is made of the first evidence
             return
-        self._scaler = StateScaler(**state["scaler"])
-        self._columns, self._fresh = state["columns"], state["fresh"]
-        self._evidence = self._collector.evidence
-        self._kept_before = state["kept_before"]
+        scaler = StateScaler(**state["scaler"])
+        session = self._new_session(scaler, scaler.mean.device)
+        session.load_state_dict(state["session"])
+        self._agent = _Agent(session=session, scaler=scaler, columns=state["columns"], evidence=evidence)
+        self._fresh, self._kept_before = state["fresh"], state["kept_before"]
         self._best, self._best_redundancy_reward = state["best"], state["best_redundancy_reward"]
-        self._ready(self._scaler.mean.device).load_state_dict(state["session"])
 
 
 def _correlation(first: Tensor, second: Tensor) -> float:

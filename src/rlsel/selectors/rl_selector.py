@@ -27,7 +27,7 @@ from rlsel.provenance import Outcome
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.features import selection_features
-from rlsel.selectors.policy_learner import LearnerSettings, PolicyLearner
+from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.trials import try_variants
 
@@ -181,20 +181,6 @@ class RLSelector:
             seed: The run's seed.
             recording: Sees each batch before the learner.
         """
-        return PolicyLearner(
-            LearnerSettings(
-                policy=self.policy,
-                reward=self.reward,
-                cover=self.cover,
-                ratio=self._learned_ratio,
-                conditioned=self.conditioned,
-                state=self.state,
-                learning=LearningSettings(rollout=min(self.rollout, max(1, size // 10)), price_rate=self.price_rate),
-                warmup_epochs=self.warmup_epochs,
-                settle_passes=self.settle_passes,
-                checkpoint=self.checkpoint,
-            ),
-            size=size,
-            seed=seed,
-            recording=recording,
-        )
+        learning = LearningSettings(rollout=min(self.rollout, max(1, size // 10)), price_rate=self.price_rate)
+        method = replace(self, ratio=self._learned_ratio)
+        return PolicyLearner(method, learning, size=size, seed=seed, recording=recording)

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from rlsel.errors import ConfigurationError
 from rlsel.models.target import TargetModel
+from rlsel.randomness import Streams
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, SelectionTask
 from rlsel.selectors.evidence import EvidenceCollector
 from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import Checkpointing, EpochRecord, Training, Weigh, build_model
-from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd, Observer
+from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, build_model
+from rlsel.training.observation import BatchObservation, Callbacks, CleanPass, EpochEnd, Observer, Weigh
 
 
 class _CleanPasses:
@@ -171,19 +172,16 @@ class SharedTraining:
             rows = dict(zip(watching, record.observers[len(shared) :], strict=True))
             self.on_epoch(measured, [{} if watcher is None else rows[watcher] for watcher in own])
 
+        streams = Streams(seed=task.seed, names=("target",))
         return Training(
-            build_model(task.model, task.dataset, "target", seed=task.seed),
+            build_model(task.model, task.dataset, streams),
             task.dataset,
             split=task.dataset.train,
             settings=task.training,
             fabric=task.fabric,
-            seed=task.seed,
-            names=("target",),
-            reporter=task.reporter,
-            title=f"target {task.model.name}",
-            observers=[*shared, *watching],
-            weigh=self._weigh(watchers),
-            on_epoch=report,
+            streams=streams,
+            progress=Progress(reporter=task.reporter, title=f"target {task.model.name}", on_epoch=report),
+            callbacks=Callbacks(observers=[*shared, *watching], weigh=self._weigh(watchers)),
             checkpointing=self.checkpointing,
         ).run()
 
@@ -201,7 +199,7 @@ class SharedTraining:
 
 def train_target(
     task: SelectionTask,
-    *stream: str | int,
+    *names: str | int,
     indices: Tensor | None = None,
     epochs: int | None = None,
     stop_after: int | None = None,
@@ -212,7 +210,7 @@ def train_target(
 
     Args:
         task: What is trained on and how.
-        *stream: Names of the random streams, of the method and of this training; never "target".
+        *names: What the random streams are called: the method and this training; never "target".
         indices: (K,) training positions to train on; None for all. Observers then see positions among these K.
         epochs: Passes over them; None for the task's own budget.
         stop_after: Epochs after which to stop, with the learning rates of the whole training; None for its end.
@@ -226,16 +224,15 @@ def train_target(
     settings = replace(task.training, weighting="none")
     if epochs is not None:
         settings = replace(settings, epochs=epochs, steps=None)
+    streams = Streams(seed=task.seed, names=names)
     return Training(
-        build_model(task.model, task.dataset, *stream, seed=task.seed),
+        build_model(task.model, task.dataset, streams),
         task.dataset,
         split=split,
         settings=settings,
         fabric=task.fabric,
-        seed=task.seed,
-        names=stream,
-        reporter=task.reporter,
-        title=title or " ".join(map(str, stream)),
-        observers=observers,
+        streams=streams,
+        progress=Progress(reporter=task.reporter, title=title or " ".join(map(str, names))),
+        callbacks=Callbacks(observers=observers),
         stop_after=stop_after,
     ).run()

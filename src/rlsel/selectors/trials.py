@@ -8,9 +8,9 @@ A trial draws a set by each rule from a part of the training split, trains the m
 steps, and measures them on the rest of the split; the test split is never looked at. Three things make few and short
 trainings tell enough:
 
-- all trainings of a round start from the same parameters, see their batches in the same order of places, and draw their
-  sets with the same random numbers, so that what is compared are differences of pairs;
-- the measure is the cross-entropy with one temperature fitted to each model, which tells more of one sample than whether
+- all trainings of a round start from the same parameters, shuffle alike, and draw their sets with the same random
+  numbers, so that what is compared are differences of pairs;
+- the measure is the cross-entropy with one temperature fitted to each model, which tells more of a sample than whether
   it is guessed, and does not reward a set of easy samples for the confidence that it makes;
 - a measured sample counts as much as its label is likely to be right.
 """
@@ -28,10 +28,10 @@ from rlsel.budget import kept_count
 from rlsel.data.classes import Division, stratified_share
 from rlsel.export import ResolvedExport, choose
 from rlsel.provenance import Gain, Outcome
-from rlsel.randomness import stream
+from rlsel.randomness import Streams, stream
 from rlsel.selectors.base import Purpose, SelectionTask
 from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import Training, build_model
+from rlsel.training.loop import Progress, Training, build_model
 
 STEP_SHARE = 0.25
 """Of the steps to come that a trial takes: a quarter finds the better rule in 20 of 22 cases (README.md)."""
@@ -126,17 +126,16 @@ class Trials:
             seed=stream(task.seed, "trial", number),
             policy=True,
         )
-        names = ("trial", number)
+        streams = Streams(seed=task.seed, names=("trial", number))
+        title = f"trial {number + 1} of {self._rounds}, {purpose.model.name} on {title}"
         model = Training(
-            build_model(purpose.model, task.dataset, *names, seed=task.seed),
+            build_model(purpose.model, task.dataset, streams),
             task.dataset,
             split=task.dataset.train.subset(places[torch.from_numpy(chosen)]),
             settings=replace(purpose.training, steps=self.steps_each, weighting="none"),
             fabric=task.fabric,
-            seed=task.seed,
-            names=names,
-            reporter=task.reporter,
-            title=f"trial {number + 1} of {self._rounds}, {purpose.model.name} on {title}",
+            streams=streams,
+            progress=Progress(reporter=task.reporter, title=title),
         ).run()
         split = task.dataset.train.subset(self._parts.test)
         logits = clean_pass(model, task.dataset, split, fabric=task.fabric).logits.double()

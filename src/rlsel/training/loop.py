@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
@@ -16,17 +15,14 @@ from torch import Tensor, nn
 from rlsel.data.dataset import Dataset, Split
 from rlsel.data.loading import ImageBatch, load_batches
 from rlsel.models.target import ModelSpec, TargetModel
-from rlsel.randomness import borrowed_global_torch_state, torch_generator
+from rlsel.randomness import Streams
 from rlsel.training.checkpoints import load_state, save_state
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.interruption import signals_held_back
-from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd, Observer
+from rlsel.training.observation import BatchObservation, Callbacks, CleanPass, EpochEnd
 from rlsel.training.optimisation import build_optimizer, learning_rate_factor, set_learning_rate
 from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings
-
-Weigh = Callable[[Tensor], Tensor]
-"""Gives the (B,) loss weights of the batch at (B,) positions, after the observers have seen it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,26 +37,34 @@ class EpochRecord:
     training: Mapping[str, float]
     observers: tuple[Mapping[str, float], ...]
 
-
-class Inspection(Protocol):
-    """Looks at the model after chosen steps; unlike an observer, between two steps."""
-
     @property
-    def steps(self) -> Collection[int]:
-        """Numbers of steps done after which to look."""
-        ...
+    def row(self) -> dict[str, float]:
+        """All of it as one line of measurements."""
+        merged = dict(self.training)
+        for measured in self.observers:
+            merged |= measured
+        return merged
 
-    def look(self, step: int, model: TargetModel) -> None:
-        """Receives the steps done and the model, which may be put into evaluation mode."""
-        ...
 
-    def state_dict(self) -> dict[str, Any]:
-        """Returns what was seen, as tensors, numbers, strings, and lists and dicts of them."""
-        ...
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Who is told how a training goes.
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned."""
-        ...
+    Attributes:
+        reporter: Told each step, and the measurements of each epoch.
+        title: What the reporter calls this training.
+        on_epoch: Receives each epoch's record, those of before an interruption included.
+    """
+
+    reporter: Reporter
+    title: str
+    on_epoch: Callable[[EpochRecord], None] | None = None
+
+    def publish(self, record: EpochRecord) -> None:
+        """Tells what was measured in an epoch."""
+        self.reporter.epoch(record.row)
+        if self.on_epoch is not None:
+            self.on_epoch(record)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +80,9 @@ class Checkpointing:
     every_seconds: float = 30.0
 
 
-def build_model(spec: ModelSpec, dataset: Dataset, *names: str | int, seed: int) -> TargetModel:
-    """Builds a model whose initial parameters come from the named stream, in the channels-last memory format."""
-    with borrowed_global_torch_state(seed, *names, "parameters"):
+def build_model(spec: ModelSpec, dataset: Dataset, streams: Streams) -> TargetModel:
+    """Builds a model with initial parameters of the stream "parameters", in the channels-last memory format."""
+    with streams.borrowed("parameters"):
         model = spec.build(dataset.image_shape, dataset.num_classes)
     return model.to(memory_format=torch.channels_last)
 
@@ -106,14 +110,9 @@ class Training:
         split: Split,
         settings: TrainingSettings,
         fabric: Fabric,
-        seed: int,
-        names: tuple[str | int, ...],
-        reporter: Reporter,
-        title: str,
-        observers: Sequence[Observer] = (),
-        weigh: Weigh | None = None,
-        inspection: Inspection | None = None,
-        on_epoch: Callable[[EpochRecord], None] | None = None,
+        streams: Streams,
+        progress: Progress,
+        callbacks: Callbacks | None = None,
         checkpointing: Checkpointing | None = None,
         stop_after: int | None = None,
     ) -> None:
@@ -125,21 +124,15 @@ class Training:
             split: The training samples; observers see positions in it.
             settings: The recipe.
             fabric: The device and the precision.
-            seed: The run's seed.
-            names: Of the random streams.
-            reporter: Told the progress.
-            title: What the reporter calls this training.
-            observers: See each batch and each end of an epoch, in this order.
-            weigh: Gives loss weights; None for the plain mean.
-            inspection: Looks at the model after chosen steps.
-            on_epoch: Receives each epoch's record, those of before an interruption included.
+            streams: Where its randomness comes from.
+            progress: Who is told how it goes.
+            callbacks: What watches it and weights its loss; None for nothing.
             checkpointing: Where to save what a resumed training needs; None for nowhere.
             stop_after: Epochs after which to stop, with the schedule of the whole training; None for its end.
         """
         self._dataset, self._split, self._settings, self._fabric = dataset, split, settings, fabric
-        self._seed, self._names, self._reporter, self._title = seed, names, reporter, title
-        self._observers, self._weigh, self._inspection = tuple(observers), weigh, inspection
-        self._on_epoch, self._checkpointing = on_epoch, checkpointing
+        self._streams, self._progress, self._checkpointing = streams, progress, checkpointing
+        self._callbacks = callbacks or Callbacks()
         self._optimizer = build_optimizer(model, settings)
         self._wrapped, self._fabric_optimizer = fabric.setup(model, self._optimizer)
         self._model = model
@@ -157,12 +150,12 @@ class Training:
         """Trains to the end, from the checkpoint where there is one, and returns the model in evaluation mode."""
         self._resume()
         self._began = time.monotonic()
-        self._reporter.start(self._title, math.ceil(self._last / self._per_epoch), self._last)
+        self._progress.reporter.start(self._progress.title, math.ceil(self._last / self._per_epoch), self._last)
         for record in self._records:
-            self._publish(record)
+            self._progress.publish(record)
         while self._step < self._last:
             self._run_epoch()
-        self._reporter.finish()
+        self._progress.reporter.finish()
         return self._model.eval()
 
     def _run_epoch(self) -> None:
@@ -182,9 +175,9 @@ class Training:
                 self._save()
 
     def _batches(self, epoch: int, done: int) -> Iterator[ImageBatch]:
-        order = torch_generator(self._seed, *self._names, "order", epoch)
+        order = self._streams.generator("order", epoch)
         if done == 0:
-            self._augmentation = torch_generator(self._seed, *self._names, "augmentation", epoch)
+            self._augmentation = self._streams.generator("augmentation", epoch)
         return load_batches(
             self._dataset,
             self._split,
@@ -197,7 +190,7 @@ class Training:
     def _run_step(self, epoch: int, batch: ImageBatch) -> None:
         rate = self._settings.learning_rate * learning_rate_factor(self._step, self._total, self._settings)
         set_learning_rate(self._optimizer, rate)
-        with borrowed_global_torch_state(self._seed, *self._names, "layers", self._step):
+        with self._streams.borrowed("layers", self._step):
             logits, features = self._wrapped(batch.images)
         losses = nn.functional.cross_entropy(
             logits.float(), batch.labels, reduction="none", label_smoothing=self._settings.label_smoothing
@@ -211,7 +204,7 @@ class Training:
             features=features.detach().float(),
             losses=losses.detach(),
         )
-        for observer in self._observers:
+        for observer in self._callbacks.observers:
             observer.on_batch(observation)
         self._fabric_optimizer.zero_grad()
         self._fabric.backward(self._mean_loss(losses, batch.indices))
@@ -219,16 +212,17 @@ class Training:
         self._step += 1
         right = (observation.logits.argmax(dim=1) == batch.labels).sum()
         self._sums += torch.stack([torch.full_like(right, len(losses)), observation.losses.sum(), right])
-        self._reporter.step(self._step)
-        if self._inspection is not None and self._step in self._inspection.steps:
-            self._inspection.look(self._step, self._model)
+        self._progress.reporter.step(self._step)
+        inspection = self._callbacks.inspection
+        if inspection is not None and self._step in inspection.steps:
+            inspection.look(self._step, self._model)
             self._model.train()
 
     def _mean_loss(self, losses: Tensor, indices: Tensor) -> Tensor:
-        if self._weigh is None:
+        if self._callbacks.weigh is None:
             return losses.mean()
         # divided by the sum of the weights: a low keep ratio must not shrink the learning rate
-        weights = self._weigh(indices).to(losses.device)
+        weights = self._callbacks.weigh(indices).to(losses.device)
         return (weights * losses).sum() / weights.sum().clamp_min(1e-6)
 
     def _end_epoch(self, epoch: int) -> None:
@@ -246,7 +240,7 @@ class Training:
             model=self._model,
             clean_pass=clean,
         )
-        measured = tuple(observer.on_epoch_end(end) for observer in self._observers)
+        measured = tuple(observer.on_epoch_end(end) for observer in self._callbacks.observers)
         samples, losses, right = self._sums.tolist()
         training = {
             "epoch": epoch + 1,
@@ -258,15 +252,7 @@ class Training:
         }
         self._sums.zero_()
         self._records.append(EpochRecord(training=training, observers=measured))
-        self._publish(self._records[-1])
-
-    def _publish(self, record: EpochRecord) -> None:
-        merged = dict(record.training)
-        for measured in record.observers:
-            merged.update(measured)
-        self._reporter.epoch(merged)
-        if self._on_epoch is not None:
-            self._on_epoch(record)
+        self._progress.publish(self._records[-1])
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._began
@@ -278,14 +264,15 @@ class Training:
     def _save(self) -> None:
         if self._checkpointing is None:
             return
+        inspection = self._callbacks.inspection
         save_state(
             self._checkpointing.path,
             {
                 "step": self._step,
                 "model": self._model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
-                "observers": [observer.state_dict() for observer in self._observers],
-                "inspection": {} if self._inspection is None else self._inspection.state_dict(),
+                "observers": [observer.state_dict() for observer in self._callbacks.observers],
+                "inspection": {} if inspection is None else inspection.state_dict(),
                 "augmentation": self._augmentation.get_state(),
                 "sums": self._sums,
                 "seconds": self._seconds(),
@@ -304,10 +291,10 @@ class Training:
         self._step = state["step"]
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        for observer, saved in zip(self._observers, state["observers"], strict=True):
+        for observer, saved in zip(self._callbacks.observers, state["observers"], strict=True):
             observer.load_state_dict(saved)
-        if self._inspection is not None:
-            self._inspection.load_state_dict(state["inspection"])
+        if self._callbacks.inspection is not None:
+            self._callbacks.inspection.load_state_dict(state["inspection"])
         self._augmentation = torch.Generator()
         self._augmentation.set_state(state["augmentation"])
         self._sums = state["sums"].to(self._fabric.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -90,3 +90,43 @@ class Observer(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` returned."""
         ...
+
+
+class Inspection(Protocol):
+    """Looks at the model after chosen steps; unlike an observer, between two steps."""
+
+    @property
+    def steps(self) -> Collection[int]:
+        """Numbers of steps done after which to look."""
+        ...
+
+    def look(self, step: int, model: TargetModel) -> None:
+        """Receives the steps done and the model, which may be put into evaluation mode."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what was seen, as tensors, numbers, strings, and lists and dicts of them."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        ...
+
+
+Weigh = Callable[[Tensor], Tensor]
+"""Gives the (B,) loss weights of the batch at (B,) positions, after the observers have seen it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Callbacks:
+    """What a training calls while it runs.
+
+    Attributes:
+        observers: See each batch and each end of an epoch, in this order.
+        weigh: Gives the weights of a batch in the loss; None for the plain mean.
+        inspection: Looks at the model after chosen steps; None for nothing.
+    """
+
+    observers: Sequence[Observer] = ()
+    weigh: Weigh | None = None
+    inspection: Inspection | None = None
