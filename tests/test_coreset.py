@@ -147,6 +147,7 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
             "class_balance": "none",
             "trim_hardest": 0.0,
             "min_per_class": 1,
+            "near_duplicates": "as_any",
         },
         "num_selected": 2,
         "class_counts": [2, 0],
@@ -155,6 +156,7 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
         "versions": {"python": "3.11.7", "rlsel": "0.1.0"},
         "wall_seconds": 1.5,
         "peak_rss_bytes": 2**20,
+        "outcome": None,
         "indices_sha256": hashlib.sha256((tmp_path / "run" / "indices.npy").read_bytes()).hexdigest(),
         "parent": None,
     }

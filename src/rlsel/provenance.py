@@ -209,7 +209,7 @@ def _score(content: JsonObject) -> ScoreRecord:
 
 
 def _outcome(content: JsonObject) -> Outcome | None:
-    if content.value("outcome") is None:
+    if not content.has("outcome"):
         return None
     found = content.part("outcome")
     tried = found.part("tried")
@@ -235,7 +235,7 @@ def _export(content: JsonObject) -> ResolvedExport:
             class_balance=content.text("class_balance"),  # type: ignore[arg-type]
             trim_hardest=content.number("trim_hardest"),
             min_per_class=content.integer("min_per_class"),
-            near_duplicates=content.text("near_duplicates"),  # type: ignore[arg-type]
+            near_duplicates=content.text("near_duplicates") if content.has("near_duplicates") else "as_any",  # type: ignore[arg-type]
         )
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
@@ -258,6 +258,10 @@ class JsonObject:
         if not isinstance(self.content, dict) or key not in self.content:
             raise ValueError(f"{self._path(key)} is missing")
         return self.content[key]
+
+    def has(self, key: str) -> bool:
+        """Returns whether `key` has a value; it may be younger than the file."""
+        return isinstance(self.content, dict) and self.content.get(key) is not None
 
     def part(self, key: str) -> JsonObject:
         return JsonObject(self.mapping(key), self._path(key))

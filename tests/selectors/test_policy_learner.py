@@ -395,7 +395,7 @@ def test_a_conditioned_policy_knows_the_price_of_each_ratio() -> None:
         assert int((logits > 0).sum()) == round(1000 * ratio)
         stored = made.stored()
         session_like = A2C().build(stored.scaler.size, 0)
-        session_like.load_parameters(made._settled.parameters)  # type: ignore[union-attr]
+        session_like.load_parameters(made._as_settled().parameters)
         states = stored.scaler.states(features, history_columns(stored.evidence), ratio=ratio)
         # before its threshold was moved, it was close already
         assert float((session_like.keep_logit(states) > 0).float().mean()) == pytest.approx(ratio, abs=0.1)
