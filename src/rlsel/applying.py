@@ -114,7 +114,7 @@ class LearnedPolicy:
         """Returns the share of samples with these (M, D) features that the policy would keep at its own threshold.
 
         Args:
-            features: Of any samples.
+            features: Features of any samples.
             ratio: What the policy was learned for; its threshold is the one that keeps this share of its own samples.
         """
         own = self._judge(self.stored.features, ratio)

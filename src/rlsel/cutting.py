@@ -51,7 +51,7 @@ def cut(scores: Scores, dataset: Dataset, origin: Origin, note: Callable[[str], 
     """Cuts scores at a ratio.
 
     Args:
-        scores: Of the candidates.
+        scores: The scores of the candidates.
         dataset: What is selected from.
         origin: How it is cut, and where it comes from.
         note: Takes a line for the user where classes lose all or nearly all samples.

@@ -28,7 +28,7 @@ STRATA = 50
 """Parts of equal width that CCS cuts the range of the score into (Zheng et al. 2023)."""
 
 _NEARLY_NOTHING = 0.2
-"""Of the ratio: a class of which no larger share is kept is nearly lost."""
+"""Share of the ratio: a class of which no more than this is kept is nearly lost."""
 
 _NAMED = 5
 """Lost classes that a message names."""
@@ -167,7 +167,7 @@ def choose(
     Args:
         values: (N,) finite scores, high = keep.
         kind: `score` is standardised before sampling, `logit` is taken as it is.
-        ratio: In (0, 1]; one keeps everything.
+        ratio: The share to keep, in (0, 1]; one keeps everything.
         settings: How.
         labels: (N,) classes, for the class balance.
         hardness: (N,) high = hard, for the trimming; None where a high score means hard.

@@ -31,7 +31,7 @@ def planted_task(
 
     Args:
         size: N.
-        seed: Of the run; the data is always the same.
+        seed: The seed of the run; the data is always the same.
         with_features: Whether the user brings (N, 6) features, in which the classes are as far apart.
         order: (N,) permutation of the samples; None for the order in which they are made.
         model: The target model; None for a small network of four channels.

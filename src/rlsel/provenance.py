@@ -16,7 +16,7 @@ class DatasetRecord:
     """What was selected from.
 
     Attributes:
-        name: As on the command line.
+        name: The name on the command line.
         split: What the user gave as training data: every position counts in it.
         size: Its N samples.
         candidates: The M of them that were selected from; ratios are shares of these.
@@ -41,7 +41,7 @@ class SelectorRecord:
     """What selected.
 
     Attributes:
-        name: As on the command line.
+        name: The name on the command line.
         settings: Its hyperparameters, as JSON holds them.
     """
 
@@ -139,8 +139,8 @@ class Provenance:
         score: How the scores are to be read.
         export: How the scores became a set.
         seed: The run's seed.
-        settings_hash: Of all settings that decide the result.
-        versions: Of Python and of the packages that computed it.
+        settings_hash: Hash of all settings that decide the result.
+        versions: Versions of Python and of the packages that computed it.
         wall_seconds: How long that took.
         peak_rss_bytes: The most memory it held.
         outcome: What trials said about the choice; None without any.

@@ -39,7 +39,7 @@ class Made:
 
     Attributes:
         wanted: What was asked for.
-        scores: Of all candidates.
+        scores: The scores of all candidates.
         observed: What the method saw of the target training.
         seconds: What it took, the part of the shared training that this method needed included.
     """

@@ -138,7 +138,7 @@ def convert(value: Plain, wanted: Annotation, key: str) -> Plain:
     """Turns a plain value into the annotated type; an integer serves as a float, a list as a tuple.
 
     Args:
-        value: From the configuration.
+        value: A value of the configuration.
         wanted: The annotation of the field.
         key: The full dotted key, for messages.
 

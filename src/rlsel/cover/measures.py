@@ -16,7 +16,7 @@ from rlsel.cover.neighbours import nearest_neighbours_by_class
 from rlsel.cover.settings import CoverSettings
 
 _BANDWIDTH_SAMPLES = 1000
-"""Of a class, between which the median distance is measured; it changes little with more."""
+"""Samples of a class between which the median distance is measured; it changes little with more."""
 
 
 def measure_redundancy(features: Tensor, labels: Tensor, settings: CoverSettings, *, num_classes: int) -> Tensor:

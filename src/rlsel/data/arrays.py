@@ -133,7 +133,7 @@ def check_images(given: NDArray[Any], where: str, channels: Channels | None) -> 
     Args:
         given: (N, H, W), (N, H, W, C) or (N, C, H, W).
         where: What they are and where they come from, for messages.
-        channels: As `Arrays.channels`.
+        channels: Where the channels are, as in `Arrays.channels`.
 
     Returns:
         (N, C, H, W), uint8 or float32, channels last in memory.

@@ -40,7 +40,7 @@ class CifarForm:
     """How one of the two data sets is distributed.
 
     Attributes:
-        name: As on the command line.
+        name: The name on the command line.
         python_folder: Folder of the python version.
         binary_folder: Folder of the binary version.
         train_files: Binary files of the training split.

@@ -61,7 +61,7 @@ def stratified_share(labels: Tensor, share: float, seed: int) -> Division:
 
     Args:
         labels: (N,) int64 in [0, C).
-        share: In [0, 1).
+        share: The share, in [0, 1).
         seed: The data set's own; the same division on every machine.
     """
     sizes = np.bincount(labels.numpy())

@@ -28,8 +28,8 @@ class CorruptedImages:
 
     Attributes:
         clean: What is corrupted.
-        kind: As in `rlsel.data.corruption.KINDS`.
-        severity: From 1 to 5.
+        kind: One of `rlsel.data.corruption.KINDS`.
+        severity: How strong, from 1 to 5.
         value_range: Black and white in the images' own units.
         seed: The data set's own.
     """
@@ -68,9 +68,9 @@ def corrupted_test_split(dataset: Dataset, kind: str, severity: int, *, seed: in
     """Returns the test split of a data set under a corruption.
 
     Args:
-        dataset: Of images of at least 2 x 2 pixels.
-        kind: As in `rlsel.data.corruption.KINDS`.
-        severity: From 1 to 5.
+        dataset: The data set; its images have at least 2 x 2 pixels.
+        kind: One of `rlsel.data.corruption.KINDS`.
+        severity: How strong, from 1 to 5.
         seed: The data set's own.
 
     Raises:

@@ -88,7 +88,7 @@ class Source:
     Attributes:
         labels: (N,) int64 class of each sample; -1 for one that has a place in the order and is not read.
         paths: Where each image lies, as in `Split`.
-        images_digest: Of the images, as `ImageStore.digest` gives it.
+        images_digest: Digest of the images, as `ImageStore.digest` gives it.
     """
 
     labels: Tensor
@@ -104,7 +104,7 @@ class Dataset:
     """A named classification data set.
 
     Attributes:
-        name: As on the command line.
+        name: The name on the command line.
         train: What is selected from: the candidates.
         test: What a model is measured on; never used to choose anything. Empty where there is nothing to measure on.
         class_names: C names.

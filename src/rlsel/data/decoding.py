@@ -50,7 +50,7 @@ _TURNS = {
 """What brings a picture upright, by its EXIF orientation."""
 
 _FIRST_ON_ITS_SIDE = 5
-"""From this orientation on, height and width change places."""
+"""The first orientation in which height and width change places."""
 
 _LEVELS_OF_PACKED_GREY = {"L;2": 3, "L;4": 15}
 _TIFF_WIDTH, _TIFF_LENGTH, _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 256, 257, 258, 262, 339

@@ -13,7 +13,7 @@ def tell(dataset: Dataset, note: Callable[[str], object]) -> None:
     A run says it once everything is validated: a refusal is one line, and no other stands before it.
 
     Args:
-        dataset: As it was read.
+        dataset: The data set as it was read.
         note: Takes each line.
     """
     note(describe(dataset))

@@ -14,7 +14,7 @@ class FurtherSplit:
     """A split with its right answers.
 
     Attributes:
-        name: For messages and results.
+        name: The name in messages and results.
         split: The N images; its labels are the first of the answers.
         answers: (N, L) int64 classes that are right for each image, in the numbering of the data set that was
             trained on; -1 where an image has fewer than L.

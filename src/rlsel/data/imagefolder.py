@@ -43,7 +43,7 @@ class Geometry(NamedTuple):
     Attributes:
         size: (H, W) in which they are kept.
         crop: Side of what the model sees of them; None for all.
-        padding: Of the random crop in training, where `crop` is None.
+        padding: Padding of the random crop in training, where `crop` is None.
     """
 
     size: tuple[int, int]
@@ -167,7 +167,7 @@ def choose_geometry(sides: NDArray[np.int64], image_size: int | None) -> Geometr
 
     Args:
         sides: (N, 2) heights and widths of the training images.
-        image_size: As the user gave it.
+        image_size: The size as the user gave it.
     """
     height, width = (int(side) for side in sides[0])
     if image_size is None and (sides == sides[0]).all() and max(height, width) <= LARGEST_SIDE:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 _FACTOR = 4.0
-"""By which the largest values of two sets on one scale may differ. The scales in use, 1, 16, 255 and 65535, are further
-apart; a few dark images beside many bright ones are closer."""
+"""Factor by which the largest values of two sets on one scale may differ. The scales in use, 1, 16, 255 and 65535, are
+further apart; a few dark images beside many bright ones are closer."""
 
 _NEGATIVE = 0.05
-"""Of the largest value: what lies further below zero belongs to pixels that were centred."""
+"""Share of the largest value; a value that lies further below zero belongs to pixels that were centred."""
 
 Range = tuple[float, float]
 """The lowest and the highest of some pixels."""

@@ -15,7 +15,7 @@ from rlsel.errors import DataError
 
 _BATCH = 256
 _COMPARED = 2048
-"""Of so many images at most it is found out whether they are copies of each other."""
+"""Most images that are compared, to find out whether they are copies of each other."""
 
 
 class ChannelStatistics(NamedTuple):
@@ -50,8 +50,8 @@ def checked_statistics(images: ImageStore, dataset_name: str, *, at_most: int | 
 
     Args:
         images: At least one image.
-        dataset_name: For messages.
-        at_most: As for `channel_statistics`. No more than 2048 of the images looked at are compared.
+        dataset_name: Name of the data set, for messages.
+        at_most: Most images to look at, as in `channel_statistics`; no more than 2048 of these are compared.
 
     Raises:
         DataError: if no channel ever changes, or more than half of the images are identical.

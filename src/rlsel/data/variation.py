@@ -20,7 +20,7 @@ from rlsel.errors import ConfigurationError, DataError
 from rlsel.randomness import numpy_generator, torch_generator
 
 _VALIDATION_SHARE = 0.2
-"""Of the training split, for `measure_on=validation`."""
+"""Share of the training split that is measured on with `measure_on=validation`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def apply_variation(dataset: Dataset, variation: Variation) -> Dataset:
     A smaller `train_size` is part of a larger one.
 
     Args:
-        dataset: As it was read.
+        dataset: The data set as it was read.
         variation: What to change.
 
     Returns:

@@ -61,7 +61,7 @@ def as_dataset(given: object, *, test: object = None, columns: Columns | None = 
             Face `datasets.Dataset`; or an rlsel `Dataset`, which is returned. Arrays of images are (N, H, W),
             (N, H, W, C) or (N, C, H, W); tensors (N, C, H, W) or (N, H, W).
         test: The same for what models are measured on; None for nothing.
-        columns: Of a Hugging Face data set.
+        columns: The columns of a Hugging Face data set to read; None for anything else.
 
     Raises:
         DataError: if the samples are unfit.

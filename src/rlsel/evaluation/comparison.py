@@ -19,12 +19,12 @@ class Run:
     Attributes:
         selector: Its name; `full` for all of the data.
         ratio: The keep ratio; 1 for `full`.
-        seed: Of selection and training.
+        seed: The seed of selection and training.
         model: What was trained.
         accuracy: Top-1, the mean over the last looks at the test split.
-        top5: As `accuracy`, with the label among the first five.
+        top5: Top-5, the mean over the same looks.
         best_accuracy: The highest top-1 of all looks; the test split chose it.
-        worst_class_accuracy: As `accuracy`, of the class with the lowest one.
+        worst_class_accuracy: Top-1 of the class with the lowest, the mean over the same looks.
         select_seconds: What the selection took, the target training that it needs included; None for `full`.
         train_seconds: What the training took.
         peak_rss_bytes: The most memory that the processes of the selection and the training had held by then; an
@@ -118,7 +118,7 @@ def summarise(runs: Sequence[Run], overlaps: Mapping[tuple[str, float], float | 
     """Summarises runs over their seeds.
 
     Args:
-        runs: Of any models, selectors, ratios and seeds, each once.
+        runs: Runs of any models, selectors, ratios and seeds, each once.
         overlaps: The seed-to-seed overlap of the selections, by selector and ratio.
 
     Returns:

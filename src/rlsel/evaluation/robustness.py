@@ -22,8 +22,9 @@ class FurtherDataset:
     """Something that a model is measured on.
 
     Attributes:
-        name: As asked for.
-        parts: The splits over whose accuracies the mean is taken; a part that stands in several is the same object.
+        name: The name that it was asked for by.
+        parts: The splits whose mean accuracy is taken. Two data sets that share a split hold the same object, so that
+            it is measured once.
     """
 
     name: str

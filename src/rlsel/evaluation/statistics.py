@@ -26,8 +26,8 @@ class Estimate:
     """A mean over n runs.
 
     Attributes:
-        n: At least 1.
-        mean: Of the runs.
+        n: Number of runs, at least 1.
+        mean: Mean of the runs.
         standard_error: Their standard deviation (with n − 1) over √n; None for one run.
     """
 
@@ -41,8 +41,8 @@ class PairedDifference:
     """A mean difference over n pairs, with the interval of the paired t-test.
 
     Attributes:
-        n: At least 1.
-        mean: Of the differences.
+        n: Number of pairs, at least 1.
+        mean: Mean of the differences.
         low: Lower end of the interval; None for one pair.
         high: Upper end of the interval; None for one pair.
     """

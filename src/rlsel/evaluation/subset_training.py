@@ -33,19 +33,19 @@ class SubsetResult:
     """What a model trained on a subset is worth; accuracies are fractions of the test split, None where it is empty.
 
     Attributes:
-        top1_last: Mean over the last looks, 2.5 % of the training apart: what to report.
-        top1_best: Highest of all looks; the test split chose it, so that it flatters.
-        top5_last: As `top1_last`, with the label among the first five.
-        worst_class_last: As `top1_last`, of the class with the lowest accuracy.
+        top1_last: Mean top-1 over the last looks, 2.5 % of the training apart: what to report.
+        top1_best: Highest top-1 of all looks; the test split chose it, so that it flatters.
+        top5_last: Mean top-5 over the same looks.
+        worst_class_last: Mean over the same looks of the top-1 of the class with the lowest.
         num_train: Samples trained on.
         epochs: Passes over them.
         steps: Optimiser steps.
-        seconds: Of the training, looks included.
-        images_per_second: Images trained on in each of them.
+        seconds: Seconds of the training, looks included.
+        images_per_second: Images trained on in a second.
         model: The architecture's name.
         seed: The run's seed.
-        indices_sha256: Of the file `indices.npy`, as in `coreset.json`.
-        ood: Of the model at the end, by further data set; empty where none was asked for.
+        indices_sha256: SHA-256 of the file `indices.npy`, as in `coreset.json`.
+        ood: Accuracy of the model at the end, by further data set; empty where none was asked for.
     """
 
     top1_last: float | None

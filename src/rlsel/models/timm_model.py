@@ -18,7 +18,7 @@ class TimmModel:
     """A network of timm (`pip install rlsel[timm]`) for images of any number of channels.
 
     Attributes:
-        name: As in `timm.list_models()`.
+        name: One of `timm.list_models()`.
         pretrained: Whether to begin with timm's weights for that name, which are downloaded once; the last layer is
             fresh all the same.
     """

@@ -19,7 +19,7 @@ class TorchvisionModel:
     """A network of torchvision; grey images are repeated to three channels.
 
     Attributes:
-        name: As in `torchvision.models.list_models()`.
+        name: One of `torchvision.models.list_models()`.
         weights: What to begin with, as in `torchvision.models.get_model_weights(name)`, for example DEFAULT or
             IMAGENET1K_V1, downloaded once; the last layer is fresh all the same. None for fresh parameters.
     """

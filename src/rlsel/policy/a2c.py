@@ -22,9 +22,9 @@ def a2c_losses(log_probabilities: Tensor, entropies: Tensor, values: Tensor, ret
     """Computes the losses of advantage actor-critic over a batch.
 
     Args:
-        log_probabilities: (B,) of the actions taken, with a gradient to the actor.
-        entropies: (B,) of the action distributions, with a gradient to the actor.
-        values: (B,) of the states, with a gradient to the critic.
+        log_probabilities: (B,) log probabilities of the actions taken, with a gradient to the actor.
+        entropies: (B,) entropies of the action distributions, with a gradient to the actor.
+        values: (B,) values of the states, with a gradient to the critic.
         returns: (B,) r + γ V(s').
     """
     advantages = returns - values

@@ -18,18 +18,20 @@ import torch
 from torch import Tensor
 
 _LAMBDA = 0.8
-"""λ: p-values up to it count as those of wrong labels; a target that memorises lifts theirs, hence not much lower."""
+"""λ: the share of wrong labels is estimated from the p-values up to λ, which right labels hardly have. A target that
+memorises gives wrong labels high p-values too; a much lower λ would miss these."""
+
 _BINS = 50
-"""Of the histogram that stands for f; one more sample in each keeps it positive."""
+"""Bins of the histogram that estimates f. Each is given one more sample, so that f is nowhere zero."""
 
 
 def label_p_values(margin: Tensor, labels: Tensor, other_margin: Tensor, other_labels: Tensor) -> Tensor:
     """Ranks the margin of each label among the margins that it had where it is wrong.
 
     Args:
-        margin: (N,) of each sample's label, in [−1, 1].
+        margin: (N,) margin of each sample's label, in [−1, 1].
         labels: (N,) int64.
-        other_margin: (N,) of another label for each sample, in [−1, 1].
+        other_margin: (N,) margin of another label for each sample, in [−1, 1].
         other_labels: (N,) int64, these labels.
 
     Returns:
@@ -48,7 +50,7 @@ def label_error_probability(p_values: Tensor) -> Tensor:
     """Computes the probability that each label is wrong.
 
     Args:
-        p_values: (N,) of `label_p_values`.
+        p_values: (N,) p-values, as `label_p_values` gives them.
 
     Returns:
         (N,) float32 in [0, 1].

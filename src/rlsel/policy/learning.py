@@ -68,7 +68,7 @@ def solve_price(policy: Policy, states: Tensor, ratio: float, *, rounds: int = 3
     Args:
         policy: Shifted in place.
         states: (N, D).
-        ratio: In (0, 1].
+        ratio: The share to keep, in (0, 1].
         rounds: Most rounds.
     """
     count = kept_count(ratio, len(states))
@@ -113,7 +113,7 @@ class PolicySession:
             size: N.
             ratio: The share to keep.
             settings: How the policy is fed.
-            generator: Of all that is drawn.
+            generator: Draws actions, orders and what is concealed.
             device: Where the states are.
             history: Columns of a state, the last ones but for the ratio, that are 0 for a random half of the samples
                 whenever the policy learns from them: it has to know samples without a history too.

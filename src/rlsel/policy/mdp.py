@@ -27,8 +27,8 @@ class Decision:
 
     Attributes:
         actions: (B,) in [0, 1].
-        log_probabilities: (B,) of the actions under the policy that took them.
-        keep_probabilities: (B,) in (0, 1), without the chance of the draw.
+        log_probabilities: (B,) log probability of each action under the policy that took it.
+        keep_probabilities: (B,) probability of keeping each sample, in (0, 1), whichever action was then drawn.
     """
 
     actions: Tensor
@@ -43,7 +43,7 @@ class Experience:
     Attributes:
         states: (B, D).
         actions: (B,) in [0, 1].
-        log_probabilities: (B,) of the actions under the policy that took them.
+        log_probabilities: (B,) log probability of each action under the policy that took it.
         returns: (B,) rewards, plus γ times the value of the next batch.
     """
 
@@ -58,7 +58,7 @@ class Update:
     """What a policy measured while it learned from an experience.
 
     Attributes:
-        actor_loss: Of the actor; of the action values for DQN.
+        actor_loss: Loss of the actor; that of the action values for DQN.
         critic_loss: Mean squared advantage; 0 for DQN.
         entropy: Mean entropy of the decisions.
     """
@@ -121,7 +121,7 @@ class PolicySpec(Protocol):
     """The hyperparameters of a policy: a frozen dataclass that builds it."""
 
     name: ClassVar[str]
-    """As on the command line and in `conf/policy/`."""
+    """The name on the command line and in `conf/policy/`."""
 
     @property
     def entropy_weight(self) -> float:

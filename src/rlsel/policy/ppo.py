@@ -32,11 +32,12 @@ def ppo_losses(
     """Computes the losses of PPO over a minibatch.
 
     Args:
-        log_probabilities: (B,) of the actions under the policy as it is now, with a gradient to the actor.
-        entropies: (B,) of the action distributions, with a gradient to the actor.
-        values: (B,) of the states, with a gradient to the critic.
-        old_log_probabilities: (B,) of the actions under the policy that took them.
-        advantages: (B,) under the critic before the update.
+        log_probabilities: (B,) log probabilities of the actions under the policy as it is now, with a gradient to the
+            actor.
+        entropies: (B,) entropies of the action distributions, with a gradient to the actor.
+        values: (B,) values of the states, with a gradient to the critic.
+        old_log_probabilities: (B,) log probabilities of the actions under the policy that took them.
+        advantages: (B,) advantages under the critic before the update.
         returns: (B,) r + γ V(s').
         clip: δ, how far the probability ratio may pay.
     """

@@ -117,7 +117,7 @@ class Reward(Protocol):
     """A reward: a frozen dataclass of its weights."""
 
     name: ClassVar[str]
-    """As on the command line and in `conf/reward/`."""
+    """The name on the command line and in `conf/reward/`."""
 
     priced: ClassVar[bool]
     """Whether the ratio acts through a price on keeping."""
@@ -264,7 +264,7 @@ def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
     capped, and their mean is steadier between two trainings than either.
 
     Args:
-        behaviour: Of N samples.
+        behaviour: Behaviour of N samples.
         cap: Largest value of each, so that a few samples do not rule.
 
     Returns:
@@ -286,7 +286,7 @@ def doubt(behaviour: Behaviour) -> Tensor:
     """Computes −log of the probability that a label is right, at most 2: then it is one in seven.
 
     Args:
-        behaviour: Of N samples.
+        behaviour: Behaviour of N samples.
 
     Returns:
         (N,) float32 in [0, 2].
@@ -308,7 +308,7 @@ def never_learned(behaviour: Behaviour, ratio: float) -> Tensor:
     leaves out, Zheng et al. 2023, section 4, where their share has to be given).
 
     Args:
-        behaviour: Of N samples.
+        behaviour: Behaviour of N samples.
         ratio: The share to keep. Of the samples with a negative mean margin, at most a fifth of all, all are meant at
             0.1 and none from one half on; in between a share of them that falls linearly, the lowest margins first.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MARKERS = "osD^vP<>Xp*h"
 _COLORS = (0, 1, 2, 3, 4, 5, 6, 8, 9)
-"""Of the palette tab10, without the gray of `full`."""
+"""Positions in the palette tab10, without the gray of `full`."""
 
 
 def comparison_png(summaries: Sequence[Summary]) -> bytes:

@@ -135,8 +135,8 @@ def summary_markdown(
     """Returns the report of a comparison for people.
 
     Args:
-        summaries: As `summarise` orders them.
-        title: Of the report.
+        summaries: The rows, as `summarise` orders them.
+        title: Title of the report.
         protocol: How the numbers came about, a sentence or two each.
         missing: Lines about runs that failed and are in no table.
     """

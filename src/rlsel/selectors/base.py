@@ -119,7 +119,7 @@ class Recording:
 
     @property
     def observers(self) -> tuple[Observer, ...]:
-        """In the order in which they must see the training, before any observer that reads them."""
+        """All observers, in the order in which they must see the training: those that read others come last."""
         return (self.dynamics, self.bank, *self.collectors.values())
 
 
@@ -180,7 +180,7 @@ class Scores:
         groups: (N,) int64, equal for near-duplicates of one another, for `export.near_duplicates`; None where the
             method does not look for them.
         outcome: What trials said about the choice; None without any.
-        shared_seconds: Of the work that the method found done, since another ratio of the run had needed it too.
+        shared_seconds: Seconds of work that was found done, as another ratio of the run had needed it before.
     """
 
     values: Tensor
@@ -240,7 +240,7 @@ class Selector(Protocol):
     """
 
     name: ClassVar[str]
-    """As on the command line and in `conf/selector/`."""
+    """The name on the command line and in `conf/selector/`."""
 
     @property
     def export(self) -> ExportSettings:

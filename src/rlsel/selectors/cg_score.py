@@ -86,7 +86,7 @@ def cg_scores(
         labels: (N,) int64 in [0, `num_classes`).
         num_classes: C.
         repetitions: Draws of the other classes that are averaged; with them the blocks of a large class are drawn anew.
-        max_rows: Of one kernel; a class with more than half as many samples is split at random into blocks.
+        max_rows: Most rows of one kernel; a class with more than half as many samples is split at random into blocks.
         generator: Draws the blocks and the other samples.
 
     Returns:

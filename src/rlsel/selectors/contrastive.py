@@ -36,7 +36,7 @@ class ContrastiveSettings:
         epochs: Passes over the training images.
         batch_size: Images in a step; each is seen in two views.
         learning_rate: The peak of AdamW's.
-        temperature: Of the similarities in the loss.
+        temperature: Temperature of the similarities in the loss.
     """
 
     epochs: int

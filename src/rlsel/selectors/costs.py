@@ -14,9 +14,9 @@ def announce_cost(reporter: Reporter, name: str, *, seconds: float, megabytes: f
 
     Args:
         reporter: Receives the note.
-        name: Of the method.
+        name: Name of the method.
         seconds: A rough estimate.
-        megabytes: Beyond the features.
+        megabytes: Memory that is needed beyond the features.
     """
     if seconds > _WORTH_A_NOTE:
         reporter.note(f"{name}: about {_duration(seconds)} on one core and {megabytes:.0f} MB of memory")
@@ -27,7 +27,7 @@ def pair_seconds(sizes: Iterable[int], *, dimensions: int, per_pair: float, per_
 
     Args:
         sizes: Samples in each group.
-        dimensions: Of the features.
+        dimensions: Dimensions of the features.
         per_pair: Seconds for each pair.
         per_product: Seconds for each pair and dimension; the default is that of a large matrix product.
     """

@@ -62,7 +62,7 @@ def neighbour_graph(neighbours: Neighbours) -> NeighbourGraph:
     Distances are therefore divided by their mean over the edges, so that a usual edge weighs exp(-1).
 
     Args:
-        neighbours: Of all n samples among themselves, (n, k).
+        neighbours: (n, k) nearest neighbours of all n samples among themselves.
     """
     size, k = neighbours.indices.shape
     sources = np.repeat(np.arange(size, dtype=np.int64), k)
@@ -86,7 +86,7 @@ def d2_order(difficulty: Tensor, graph: NeighbourGraph, *, gamma: float) -> Tens
 
     Args:
         difficulty: (n,), at least 0, high = hard.
-        graph: Of the n samples.
+        graph: Neighbours of the n samples.
         gamma: At least 0: 0 takes the whole value from every neighbour; a large one leaves all but duplicates alone.
 
     Returns:
@@ -112,7 +112,7 @@ def difficulty_from(dynamics: TrainingDynamics, measure: Difficulty) -> Tensor:
     """Says how hard each sample was while the target model trained.
 
     Args:
-        dynamics: Of E epochs.
+        dynamics: Dynamics of E epochs.
         measure: `aum`, minus the mean margin; `forgetting`, how often it was right in one epoch and wrong in the next,
             and E where it was never right; `el2n`, the mean error norm.
 

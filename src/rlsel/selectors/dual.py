@@ -55,8 +55,8 @@ def dual_log_weights(scores: Tensor, mean_probability: Tensor, *, ratio: float, 
     """Returns the logarithms of the weights that samples are drawn with: score times Beta density.
 
     Args:
-        scores: (N,) of `dual_scores`.
-        mean_probability: (N,) of the label, over the epochs that the scores were made of.
+        scores: (N,) scores, as `dual_scores` gives them.
+        mean_probability: (N,) mean probability of the label over the epochs that the scores were made of.
         ratio: The share to keep.
         sharpness: The paper's c_D.
 

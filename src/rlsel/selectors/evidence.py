@@ -22,7 +22,7 @@ def behaviour_of(dynamics: TrainingDynamics, labels: Tensor, num_classes: int) -
     """Sums up the recorded dynamics of N samples over the epochs so far.
 
     Args:
-        dynamics: Of one epoch or more.
+        dynamics: Dynamics of one epoch or more.
         labels: (N,) int64, on the CPU.
         num_classes: C.
     """
@@ -41,7 +41,7 @@ class EvidenceCollector:
     """An observer that measures E_c as the features move, and keeps the mean of its standardised values.
 
     Attributes:
-        evidence: As of the last measurement; None before the first.
+        evidence: What was known at the last measurement; None before the first.
     """
 
     def __init__(

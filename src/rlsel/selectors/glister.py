@@ -41,7 +41,7 @@ def glister_order(
         validation: Logits (V, C) and features (V, D) of the validation samples under θ.
         labels: (V,) their int64 classes.
         step_size: η.
-        rounds: In how many rounds to order all; with n or more, one sample is chosen at a time.
+        rounds: Number of rounds in which all are ordered; with n or more, one sample is chosen at a time.
 
     Returns:
         (n,) int64, the first choice first. Equal gains in the order of the positions.
@@ -76,7 +76,7 @@ def held_out(labels: Tensor, share: float, *, num_classes: int, generator: torch
 
     Args:
         labels: (N,) int64 in [0, `num_classes`).
-        share: In (0, 1).
+        share: The share, in (0, 1).
         num_classes: C.
         generator: Draws them.
 
@@ -103,7 +103,8 @@ class Glister:
     Attributes:
         epoch: After how many epochs of the target training the gradients are taken; None for a tenth of it, at least
             one. Late in training there is little left to tell.
-        validation_share: Of the training samples; 0 takes all of them as validation, themselves included.
+        validation_share: Share of the training samples that guides the choice among the rest; with 0, all samples guide
+            the choice among all.
         step_size: η, the length of the step on the chosen set.
         rounds: How often the validation gradient is computed while all samples are ordered.
     """

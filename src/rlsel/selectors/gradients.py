@@ -118,8 +118,8 @@ def gradient_norms(
     """Returns the (N,) norms of the gradients of all parameters, one for each sample.
 
     Args:
-        model: In whatever mode; it is evaluated in evaluation mode, in which batch normalisation treats each sample
-            on its own.
+        model: The model in any mode; it is evaluated in evaluation mode, in which batch normalisation treats each
+            sample on its own.
         dataset: Says how images are normalised.
         split: N samples.
         device: Where the model is.
@@ -147,12 +147,12 @@ def gradient_norms_and_products(
     """Returns what `gradient_norms` does, and the (N,) inner products of the same gradients with a given one.
 
     Args:
-        model: As for `gradient_norms`.
-        dataset: As for `gradient_norms`.
-        split: As for `gradient_norms`.
+        model: The model in any mode, as in `gradient_norms`.
+        dataset: Says how images are normalised.
+        split: N samples.
         direction: A gradient, in the form that `mean_gradient` returns.
-        device: As for `gradient_norms`.
-        reporter: As for `gradient_norms`.
+        device: Where the model is.
+        reporter: Told how long it takes, if that is long.
     """
 
     def reduce(gradients: _Gradients) -> Tensor:

@@ -36,7 +36,7 @@ def draw_subsets(size: int, num_models: int, *, share: float, generator: torch.G
     Args:
         size: N.
         num_models: T, at least 2.
-        share: Of the samples, that a model is trained on, in (0, 1).
+        share: Share of the samples that a model is trained on, in (0, 1).
         generator: Draws them.
 
     Returns:

@@ -61,7 +61,7 @@ def random_blocks(members: Tensor, largest: int, generator: torch.Generator) -> 
 
     Args:
         members: (n,) positions.
-        largest: Of the blocks.
+        largest: Most positions in a block.
         generator: Draws the split; not used where one block is enough.
 
     Returns:

@@ -113,9 +113,9 @@ class PolicyNetworks:
     """The part of a learned policy that a file `*.safetensors` holds.
 
     Attributes:
-        parameters: Of its networks.
-        scaler: Of its states.
-        price: On keeping.
+        parameters: Parameters of its networks.
+        scaler: How its states are made of features.
+        price: The price on keeping.
     """
 
     parameters: Mapping[str, Tensor]
@@ -175,9 +175,9 @@ class StoredPolicy:
     """A learned policy with all that it needs to judge or to learn on.
 
     Attributes:
-        parameters: Of its networks.
-        scaler: Of its states.
-        price: On keeping.
+        parameters: Parameters of its networks.
+        scaler: How its states are made of features.
+        price: The price on keeping.
         features: (N, D) clean features of the training split that it was last trained on.
         evidence: What was known of the N samples then.
         variant: The place of the reward that it was learned for among the variants of the method's; 0 is its own.

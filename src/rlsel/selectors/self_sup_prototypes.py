@@ -28,7 +28,7 @@ def cluster_centres(features: Tensor, count: int, *, seed: int) -> Tensor:
     Args:
         features: (N, D).
         count: k.
-        seed: Of the initial centres.
+        seed: Seed of the initial centres.
 
     Returns:
         (k, D) centres.

@@ -23,9 +23,9 @@ def temporal_dual_depth(divergence: Tensor, *, window: int, decay: float) -> Ten
     mean. The windows k = 0 … T − J are summed with the weights decay · (1 − decay)^(T − J − k).
 
     Args:
-        divergence: (T, N) of `TrainingDynamics`; the first row compares with nothing and is not used.
+        divergence: (T, N) divergences, as in `TrainingDynamics`; the first row compares with nothing and is not used.
         window: J, at least 3; at most T are used.
-        decay: Of the moving average, in (0, 1).
+        decay: Decay of the moving average, in (0, 1).
 
     Returns:
         (N,) float32, not negative.

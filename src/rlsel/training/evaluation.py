@@ -14,8 +14,8 @@ from rlsel.models.target import TargetModel
 from rlsel.training.observation import CleanPass
 
 _CPU_BATCH, _BATCH = 128, 512
-"""Images at a time: what a residual network makes of 512 does not fit into the caches of a CPU, and takes twice as
-long."""
+"""Images in a batch on a CPU and elsewhere. The outputs of the layers of a residual network for 512 images do not fit
+into the caches of a CPU, where a pass with such batches takes twice as long."""
 
 
 def clean_pass(model: TargetModel, dataset: Dataset, split: Split, *, fabric: Fabric) -> CleanPass:
