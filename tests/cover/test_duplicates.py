@@ -85,7 +85,7 @@ def test_the_dimension_is_that_which_is_filled_and_chance_makes_few_duplicates(f
 
     found = dimension(nearest_neighbours(points, points, 10, exclude_self=True).distances)
 
-    # the estimate is low where much of the volume lies near the surface, and noisy by 1/sqrt(9) for one sample
+    # the estimate is low where much of the volume lies near the surface
     assert found == pytest.approx(filled, rel=0.25)
     assert (
         near_duplicate_groups(points, torch.zeros(3000, dtype=torch.int64), num_classes=1) != torch.arange(3000)
@@ -95,3 +95,11 @@ def test_the_dimension_is_that_which_is_filled_and_chance_makes_few_duplicates(f
 def test_the_share_is_where_nine_neighbours_have_the_chance_of_one_in_two_hundred() -> None:
     assert 9 * near_share(4.0) ** 4 == pytest.approx(0.005)
     assert near_share(1000.0) == 0.5
+
+
+def test_each_sample_may_have_a_copy() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(200, 8, generator=generator)
+    copies = points + 0.02 * torch.randn(200, 8, generator=generator)
+
+    assert groups_of(torch.cat([points, copies])) == [*range(200), *range(200)]

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from rlsel.selectors.base import Purpose, SelectionTask
-from rlsel.selectors.trials import Trials, calibrated_losses
+from rlsel.selectors.trials import Trials, calibrated_losses, try_variants
 from rlsel.training.settings import TrainingSettings
 
 SIZE = 900
@@ -113,3 +113,27 @@ def test_losses_are_those_of_the_best_temperature() -> None:
     best = minimize_scalar(loss, bounds=(-2, 4), method="bounded")
     assert found == pytest.approx(best.fun, rel=1e-3)  # temperatures of a grid, 12 % apart
     assert found < loss(0.0)
+
+
+@pytest.mark.parametrize(
+    ("reward", "other", "chosen", "tried"),
+    [
+        (-5.0, 5.0, "reward", ["reward"]),  # the reward leaves out what is wrong: nothing else is tried
+        (5.0, -5.0, "other", ["reward", "other"]),  # the reward prefers what is wrong
+        (5.0, 4.0, "random", ["reward", "other"]),  # both do
+    ],
+)
+def test_the_training_to_come_decides(
+    task: SelectionTask, reward: float, other: float, chosen: str, tried: list[str]
+) -> None:
+    logits = {
+        "reward": torch.where(wrong(), reward, -reward),
+        "random": torch.zeros(SIZE),
+        "other": torch.where(wrong(), other, -other),
+    }
+
+    outcome = try_variants(task, purpose_of(task), logits, ratio=0.3, rounds=2, label_error=wrong().float())
+
+    assert (outcome.chosen, list(outcome.tried)) == (chosen, tried)
+    assert (outcome.model, outcome.steps, outcome.of_steps, outcome.rounds) == ("small_cnn", 40, 160, 2)
+    assert outcome.seconds > 0
