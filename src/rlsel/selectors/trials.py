@@ -158,7 +158,8 @@ def try_variants(
 ) -> Outcome:
     """Finds the variant of a reward that the training to come gains most by.
 
-    The others are tried only where the reward itself is no better than a random choice.
+    The others are tried only where the reward itself is no better than a random choice, and are taken where they are
+    better by more than a standard error.
 
     Args:
         task: What is selected from.
@@ -174,8 +175,10 @@ def try_variants(
         others = [name for name in logits if name not in ("reward", "random")]
         tried |= {name: trials.gain(logits[name], f"{name} samples") for name in others}
     best = max(tried, key=lambda name: tried[name].loss)
+    # the best of several is better by chance alone, and a random choice needs no evidence
+    least = 0.0 if best == "reward" else tried[best].loss_error
     return Outcome(
-        chosen=best if tried[best].loss > 0 else "random",
+        chosen=best if tried[best].loss > least else "random",
         tried=tried,
         model=purpose.model.name,
         steps=trials.steps_each,
