@@ -11,6 +11,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from rlsel.provenance import Gain
 from rlsel.selectors.base import Purpose, SelectionTask
 from rlsel.selectors.trials import Trials, calibrated_losses, try_variants
 from rlsel.training.settings import TrainingSettings
@@ -137,3 +138,23 @@ def test_the_training_to_come_decides(
     assert (outcome.chosen, list(outcome.tried)) == (chosen, tried)
     assert (outcome.model, outcome.steps, outcome.of_steps, outcome.rounds) == ("small_cnn", 40, 160, 2)
     assert outcome.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("reward", "other", "chosen"), [(0.001, 0.5, "reward"), (-0.1, 0.01, "random"), (-0.1, 0.03, "other")]
+)
+def test_what_is_tried_after_the_reward_needs_evidence(
+    task: SelectionTask, monkeypatch: pytest.MonkeyPatch, reward: float, other: float, chosen: str
+) -> None:
+    gains = {0.0: reward, 1.0: other}
+
+    def gain(self: Trials, logits: Tensor, title: str) -> Gain:
+        del self, title
+        return Gain(loss=gains[float(logits[0])], loss_error=0.02, points=0.0, points_error=1.0)
+
+    monkeypatch.setattr(Trials, "gain", gain)
+    logits = {"reward": torch.zeros(SIZE), "random": torch.zeros(SIZE), "other": torch.ones(SIZE)}
+
+    outcome = try_variants(task, purpose_of(task), logits, ratio=0.3, rounds=1, label_error=None)
+
+    assert outcome.chosen == chosen
