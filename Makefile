@@ -28,7 +28,7 @@ run: $(BIN)/rlsel ## install, then `rlsel select ratio=0.7` on the built-in digi
 	@$(BIN)/rlsel select ratio=0.7
 
 test: check ## install with development tools, lint, types, tests
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/.dev ## lint, types and the import contracts
 	@$(BIN)/ruff check .

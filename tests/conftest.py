@@ -4,10 +4,13 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hydra._internal.hydra import Hydra
 from hypothesis import settings as hypothesis_settings
 
 from rlsel.data.arrays import Arrays
@@ -16,8 +19,9 @@ from rlsel.runs.settings import RunSettings
 from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
-# the first example of a test pays for imports, and a busy machine for everything: time is no property of the code
-hypothesis_settings.register_profile("rlsel", deadline=None)
+# the first example of a test pays for imports, and a busy machine for everything: time is no property of the code;
+# half of the usual examples, each of which is a small training or a double loop in many tests
+hypothesis_settings.register_profile("rlsel", deadline=None, max_examples=50)
 hypothesis_settings.load_profile("rlsel")
 
 
@@ -40,6 +44,18 @@ class Result:
         return Path(self.last_line)
 
 
+WORKED_OUT_MODE = Hydra.get_mode
+
+
+def given_mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+    """Returns what Hydra finds out about sweeping by composing everything once more: nothing, unless it is told.
+
+    It is a third of the time of a call, and the suite makes more than a thousand. No file of `conf` sets the mode.
+    """
+    told = any(override.lstrip("+").startswith("hydra.mode=") for override in overrides)
+    return WORKED_OUT_MODE(hydra, config_name, overrides) if told else None
+
+
 @pytest.fixture
 def working_folder(tmp_path: Path) -> Path:
     """The empty folder that the program is called in."""
@@ -54,6 +70,7 @@ def rlsel(
     from rlsel.cli.main import main
 
     monkeypatch.chdir(working_folder)
+    monkeypatch.setattr(Hydra, "get_mode", given_mode)
     monkeypatch.setattr(sys, "path", sys.path.copy())  # a `_target_` in this folder extends it
 
     def call(*arguments: str) -> Result:
@@ -62,6 +79,12 @@ def rlsel(
         return Result(code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the picture of a comparison, which takes as long to draw as a small comparison to compute."""
+    monkeypatch.setattr("rlsel.commands.compare.comparison_png", lambda summaries: b"a picture")
 
 
 class RecordingReporter(SilentReporter):
@@ -107,31 +130,41 @@ def stopping() -> Callable[..., Reporter]:
 WriteArchive = Callable[..., Path]
 
 
+def archive_in(folder: Path, name: str = "images", *, size: int = 90, seed: int = 0) -> Path:
+    generator = np.random.default_rng(seed)
+    arrays = {}
+    for prefix, count in (("", size), ("test_", 30)):
+        labels = np.arange(count) % 3
+        images = generator.integers(0, 160, (count, 8, 8))
+        for label in range(3):
+            images[labels == label, :, 2 * label + 1 : 2 * label + 3] += 90
+        arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
+    path = folder / f"{name}.npz"
+    np.savez(path, **arrays)
+    return path
+
+
+def settings_of(archive: Path) -> RunSettings:
+    return RunSettings(
+        dataset=Arrays(path=archive),
+        model=SmallCNN(width=2),
+        training=TrainingSettings(epochs=2, batch_size=32, learning_rate=0.05),
+    )
+
+
 @pytest.fixture
 def write_archive(tmp_path: Path) -> WriteArchive:
     """Writes noisy 8 x 8 images of three classes, 30 of them for testing, and returns the file."""
-
-    def write(name: str = "images", *, size: int = 90, seed: int = 0) -> Path:
-        generator = np.random.default_rng(seed)
-        arrays = {}
-        for prefix, count in (("", size), ("test_", 30)):
-            labels = np.arange(count) % 3
-            images = generator.integers(0, 160, (count, 8, 8))
-            for label in range(3):
-                images[labels == label, :, 2 * label + 1 : 2 * label + 3] += 90
-            arrays |= {f"{prefix}images": images.astype(np.uint8), f"{prefix}labels": labels}
-        path = tmp_path / f"{name}.npz"
-        np.savez(path, **arrays)
-        return path
-
-    return write
+    return partial(archive_in, tmp_path)
 
 
 @pytest.fixture
 def settings(write_archive: WriteArchive) -> RunSettings:
     """Two epochs of three steps on 90 images."""
-    return RunSettings(
-        dataset=Arrays(path=write_archive()),
-        model=SmallCNN(width=2),
-        training=TrainingSettings(epochs=2, batch_size=32, learning_rate=0.05),
-    )
+    return settings_of(write_archive())
+
+
+@pytest.fixture(scope="session")
+def lasting_settings(tmp_path_factory: pytest.TempPathFactory) -> RunSettings:
+    """The same settings and images, for runs that several tests share."""
+    return settings_of(archive_in(tmp_path_factory.mktemp("lasting")))

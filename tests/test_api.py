@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 import rlsel
-from rlsel import api
+from rlsel.api import choosing
 from rlsel.cli.main import main
 from rlsel.coreset import Coreset
 from rlsel.errors import ConfigurationError, CoresetError, DataError, RlselError
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
+from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.settings import TrainingSettings
 
@@ -44,21 +46,114 @@ def from_the_command_line(monkeypatch: pytest.MonkeyPatch, folder: Path, *argume
     return folder / "run"
 
 
-def test_a_coreset_is_that_of_the_command_line_byte_for_byte(
-    pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_archive: Callable[..., Path]
+SAME_BYTES = (
+    "indices.npy",
+    "scores.npy",
+    "labels.npy",
+    "selected.csv",
+    "policy.safetensors",
+    "features.safetensors",
+    "target.safetensors",
+    "target.json",
+)
+
+
+@pytest.fixture
+def saved(pair: Any, tmp_path: Path) -> Path:
+    """The folder of a policy that was learned in memory."""
+    folder = tmp_path / "saved"
+    rlsel.select(pair, ratio=0.3, seed=3, training=QUICK).save(folder)
+    return folder
+
+
+def test_a_coreset_is_saved_as_the_command_line_does_byte_for_byte(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_archive: Callable[..., Path]
 ) -> None:
     data = ("dataset=arrays", f"dataset.path={write_archive()}")
     run = from_the_command_line(monkeypatch, tmp_path, "select", *data, *COMMAND, "ratio=0.3", "seed=3", "run_dir=run")
-    coreset = rlsel.select(pair, ratio=0.3, seed=3, training=QUICK)
+    assert {path.name for path in saved.iterdir()} == {path.name for path in run.iterdir()}
+    for name in SAME_BYTES:
+        assert (saved / name).read_bytes() == (run / name).read_bytes(), name
+    folders = (saved, run)
+    records = [json.loads((folder / "coreset.json").read_text()) for folder in folders]
+    states = [json.loads((folder / "status.json").read_text()) for folder in folders]
+    for record, state in zip(records, states, strict=True):
+        assert state.pop("settings_hash") == record.pop("settings_hash")
+        del record["wall_seconds"], record["peak_rss_bytes"]
+    assert (records[0], states[0]) == (records[1], states[1])
+    rows = [[json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in folders]
+    for row in rows[0] + rows[1]:
+        del row["seconds"]
+    assert rows[0] == rows[1]
+    settings = [yaml.safe_load((folder / "config.yaml").read_text()) for folder in folders]
+    assert list(settings[0]) == list(settings[1]), "in the same order"
+    given, read = settings[0].pop("dataset"), settings[1].pop("dataset")
+    assert settings[0] == settings[1]
+    assert {key: value for key, value in given.items() if read.get(key) != value} == {
+        "_target_": "rlsel.runs.settings.GivenDataset",
+        "name": "arrays",
+        "fingerprint": records[0]["dataset"]["fingerprint"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("apply run=saved ratio=0.4", "scores.npy"),
+        ("finetune-ratio run=saved ratio=0.5 epochs=2", "policy.safetensors"),
+        ("finetune-ratio run=saved ratio=0.5 epochs=2 features=continued", "target.safetensors"),
+        ("train-on-subset coreset=saved training.steps=3", "model.safetensors"),
+    ],
+)
+def test_commands_go_on_from_what_was_saved(
+    saved: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write_archive: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["rlsel", *line.split(), "run_dir=refused"])
+    assert main() == 2
+    assert capsys.readouterr().err == (
+        "error: dataset must be given for a run on data that a program held in memory, got none for 'arrays': give "
+        "where it lies now, as in dataset=arrays dataset.path=FILE.npz\n"
+    )
+    assert not (tmp_path / "refused").exists()
+    data = ("dataset=arrays", f"dataset.path={write_archive()}")
+    from_the_command_line(monkeypatch, tmp_path, "select", *data, *COMMAND, "ratio=0.3", "seed=3", "run_dir=selected")
+    arguments = line.replace("saved", "selected").split()
+    expected = from_the_command_line(monkeypatch, tmp_path, *arguments, "run_dir=run")
+    from_the_command_line(monkeypatch, tmp_path, *line.split(), *data, "run_dir=again")
+    assert (tmp_path / "again" / name).read_bytes() == (expected / name).read_bytes()
+
+
+def test_what_is_saved_over_another_run_is_that_run_no_more(saved: Path, pair: Any) -> None:
+    rlsel.select(pair, ratio=np.float64(0.5), selector="random").save(saved)
+    run = read_run(saved)
+    assert (run.settings["ratio"], run.metrics, run.policy, run.target) == (0.5, (), None, None)
+    assert np.array_equal(run.finished_coreset().indices, rlsel.select(pair, ratio=0.5, selector="random").indices)
+
+
+def test_what_was_held_out_is_recorded(pair: Any, tmp_path: Path) -> None:
+    rlsel.select(pair, ratio=0.5, selector="random", holdout=0.2).save(tmp_path / "saved")
+    assert read_run(tmp_path / "saved").settings["dataset"]["holdout"] == 0.2
+
+
+def test_another_cut_is_a_coreset_and_no_run(pair: Any, tmp_path: Path) -> None:
+    rlsel.select(pair, ratio=0.5, selector="random").at_ratio(0.2).save(tmp_path / "saved")
+    assert len(Coreset.load(tmp_path / "saved")) == 18
+    assert not (tmp_path / "saved" / "config.yaml").exists()
+
+
+def test_a_network_that_was_held_in_memory_is_no_way_to_judge_elsewhere(pair: Any, tmp_path: Path) -> None:
+    coreset = rlsel.select(pair, ratio=0.5, model=Net, training=TrainingSettings(steps=2))
     coreset.save(tmp_path / "saved")
-    for name in ("indices.npy", "scores.npy", "labels.npy", "selected.csv", "policy.safetensors", "target.safetensors"):
-        assert (tmp_path / "saved" / name).read_bytes() == (run / name).read_bytes(), name
-    written = {path.name for path in (tmp_path / "saved").iterdir()}
-    assert {path.name for path in run.iterdir()} - written == {"config.yaml", "status.json", "metrics.jsonl"}
-    records = [json.loads((folder / "coreset.json").read_text()) for folder in (tmp_path / "saved", run)]
-    for record in records:
-        del record["settings_hash"], record["wall_seconds"], record["peak_rss_bytes"]
-    assert records[0] == records[1]
+    assert len(rlsel.apply(coreset, pair[0], ratio=0.5)) == 45
+    with pytest.raises(ConfigurationError, match="model must be one that can be built again, got 'Net', which a progr"):
+        rlsel.apply(tmp_path / "saved", pair[0], ratio=0.5)
 
 
 def test_nothing_is_written(pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +222,20 @@ def test_a_policy_is_applied_as_on_the_command_line(
     assert np.array_equal(applied.scores, expected.scores), "no label is needed"
     with_labels = rlsel.apply(coreset, (given, np.arange(60) % 3), ratio=0.4)
     assert np.array_equal(with_labels.indices, expected.indices)
-    with pytest.raises(CoresetError, match=r"policy must be a coreset that rlsel\.select made .* one of rl_selector w"):
+    on_disk = rlsel.apply(str(tmp_path / "source"), given, ratio=0.4)
+    assert np.array_equal(on_disk.scores, expected.scores)
+    assert on_disk.provenance.parent == expected.provenance.parent
+    on_disk.save(tmp_path / "saved")
+    assert {path.name for path in (tmp_path / "saved").iterdir()} == {path.name for path in run.iterdir()}
+    kept, written = (read_run(folder).settings for folder in (tmp_path / "saved", run))
+    assert {key for key in written if kept[key] != written[key]} == {"dataset"}
+    with pytest.raises(
+        CoresetError,
+        match=r"policy must be a coreset that rlsel\.select made .* one of rl_selector w.*give its folder$",
+    ):
         rlsel.apply(expected, given)
+    with pytest.raises(CoresetError, match=r"policy must be the folder of a finished run, got .*none': there is no su"):
+        rlsel.apply(tmp_path / "none", given)
 
 
 def test_a_model_is_trained_as_on_the_command_line(
@@ -195,8 +302,8 @@ def test_what_has_no_labels_can_be_judged_and_not_learned(pair: Any) -> None:
 
 
 def test_the_example_of_the_documentation() -> None:
-    assert doctest.testmod(api).attempted > 0
-    assert doctest.testmod(api).failed == 0
+    assert doctest.testmod(choosing).attempted > 0
+    assert doctest.testmod(choosing).failed == 0
 
 
 def test_a_seed_beside_the_setup_wins_and_else_that_of_the_setup_counts(pair: Any) -> None:
@@ -207,3 +314,16 @@ def test_a_seed_beside_the_setup_wins_and_else_that_of_the_setup_counts(pair: An
     assert rlsel.train_on_subset(None, pair, setup=setup).result.seed == 3
     coreset = rlsel.select(pair, ratio=0.5, training=QUICK)
     assert rlsel.apply(coreset, pair[0], setup=setup).provenance.seed == 3
+
+
+def test_features_are_those_of_the_command_line(
+    pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_archive: Callable[..., Path], reporter: Any
+) -> None:
+    data = ("dataset=arrays", f"dataset.path={write_archive()}", "seed=3", "run_dir=run")
+    run = from_the_command_line(monkeypatch, tmp_path, "features", *data)
+    made = rlsel.features(pair[0], seed=3, setup=rlsel.Setup(reporter=reporter))
+    assert made.tobytes() == np.load(run / "features.npy").tobytes()
+    assert made.shape == (90, 32)
+    assert ["are random" in note for note in reporter.notes] == [True]
+    with pytest.raises(DataError, match="the samples must be images, got features"):
+        rlsel.features(made)

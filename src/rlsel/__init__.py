@@ -6,14 +6,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlsel.api import Setup, apply, compare, select, select_many, train_on_subset
+    from rlsel.api.choosing import apply, features, select, select_many
+    from rlsel.api.evaluating import compare, train_on_subset
+    from rlsel.api.setup import Setup
     from rlsel.coreset import Coreset
 
-__all__ = ["Coreset", "Setup", "__version__", "apply", "compare", "select", "select_many", "train_on_subset"]
+__all__ = [
+    "Coreset",
+    "Setup",
+    "__version__",
+    "apply",
+    "compare",
+    "features",
+    "select",
+    "select_many",
+    "train_on_subset",
+]
 __version__ = "0.1.0"
 
-_HOMES = dict.fromkeys(("Setup", "apply", "compare", "select", "select_many", "train_on_subset"), "rlsel.api")
-_HOMES["Coreset"] = "rlsel.coreset"
+_HOMES = {
+    **dict.fromkeys(("apply", "features", "select", "select_many"), "rlsel.api.choosing"),
+    **dict.fromkeys(("compare", "train_on_subset"), "rlsel.api.evaluating"),
+    "Setup": "rlsel.api.setup",
+    "Coreset": "rlsel.coreset",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute

@@ -11,16 +11,20 @@ from torch import Tensor
 
 from rlsel.budget import kept_count
 from rlsel.data.dataset import Dataset
-from rlsel.errors import CoresetError, DataError
+from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.policy.optimum import Calibration
-from rlsel.runs.target import TargetInput, load_target, load_target_input, save_target
+from rlsel.provenance import Provenance
+from rlsel.runs.reader import Run
+from rlsel.runs.settings import RunSettings
+from rlsel.runs.target import TargetInput, save_target
 from rlsel.selection import Made
-from rlsel.selectors.base import Scores, SelectionTask
+from rlsel.selectors.base import Scores, SelectionTask, Selector
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,6 +34,7 @@ class LearnedPolicy:
     Attributes:
         selector: The method with its settings.
         spec: The architecture of the target model.
+        training: How the target model was trained.
         stored: The networks, and what they were learned on.
         model: The trained target model; None where the user brought features.
         takes: What the target model takes; None without one.
@@ -37,6 +42,7 @@ class LearnedPolicy:
 
     selector: RLSelector
     spec: ModelSpec
+    training: TrainingSettings
     stored: StoredPolicy
     model: TargetModel | None
     takes: TargetInput | None
@@ -52,19 +58,25 @@ class LearnedPolicy:
             save_target(folder, self.model, self.takes)
 
     @classmethod
-    def load(cls, folder: Path, selector: RLSelector, spec: ModelSpec) -> LearnedPolicy:
+    def load(cls, run: Run, selector: RLSelector, settings: RunSettings) -> LearnedPolicy:
         """Reads what `save` wrote, with a target model.
+
+        Args:
+            run: The finished run.
+            selector: The method, as it was run.
+            settings: The model and the training, as they were run.
 
         Raises:
             CoresetError: if a file is missing or damaged.
         """
-        takes, stored = load_target_input(folder), StoredPolicy.load(folder)
+        stored = run.finished_policy()
         return cls(
             selector=selector.as_learned(stored),
-            spec=spec,
+            spec=settings.model,
+            training=settings.training,
             stored=stored,
-            model=load_target(folder, spec, takes),
-            takes=takes,
+            model=run.target_model(settings.model),
+            takes=run.target,
         )
 
     def features_of(self, dataset: Dataset, fabric: Fabric) -> Tensor:
@@ -96,7 +108,8 @@ class LearnedPolicy:
 
         Args:
             features: (M, D), as `features_of` gives them.
-            dataset: Theirs. Without labels, it is taken to have the classes that the target model knows.
+            dataset: What they were computed of. Without labels, it is taken to have the classes that the target model
+                knows.
             ratio: The share to keep.
         """
         known = dataset.num_classes if dataset.labelled or self.takes is None else self.takes.num_classes
@@ -125,6 +138,39 @@ class LearnedPolicy:
         return self.stored.networks.judge(features, self.selector.policy, ratio=ratio)
 
 
+def judging_selector(run: Run, selector: Selector) -> tuple[RLSelector, Provenance]:
+    """Checks that a run holds a policy that can judge other samples.
+
+    Args:
+        run: The run.
+        selector: The method of its settings.
+
+    Returns:
+        The method, and where the coreset of the run comes from.
+
+    Raises:
+        ConfigurationError: if the method has no policy.
+        CoresetError: if the run is not finished, or its policy was adapted, or learned on features that the user
+            brought.
+    """
+    if not isinstance(selector, RLSelector):
+        raise ConfigurationError(
+            f"run must be a select run of a policy, got one of selector={selector.name}: a score says nothing of "
+            "samples that it was not made for, score the new data anew"
+        )
+    recorded = run.finished_coreset().provenance
+    if recorded.parent is not None:
+        raise CoresetError(
+            f"run must be a select run, got {str(run.folder)!r}: give the one that it began with, {recorded.parent}"
+        )
+    if recorded.selector.settings.get("features") is not None:
+        raise CoresetError(
+            "run must be a select run on the target model's features, got one with features=: its policy cannot "
+            "compute those of other samples, select without features="
+        )
+    return selector, recorded
+
+
 def policy_of(made: Made, task: SelectionTask) -> LearnedPolicy | None:
     """Returns the policy that a selection learned; None for any other method."""
     learner, selector = made.observed.observer, made.wanted.selector
@@ -134,6 +180,7 @@ def policy_of(made: Made, task: SelectionTask) -> LearnedPolicy | None:
     return LearnedPolicy(
         selector=selector.as_learned(stored),
         spec=task.model,
+        training=task.training,
         stored=stored,
         model=model,
         takes=None if model is None else TargetInput.of(task.dataset),

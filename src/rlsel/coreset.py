@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -46,6 +46,14 @@ class Companion(Protocol):
         ...
 
 
+class Surroundings(Protocol):
+    """What else a command writes into the folder of a coreset: settings, state, measurements."""
+
+    def around(self, folder: Path) -> AbstractContextManager[None]:
+        """Writes the files into an existing folder; those that say that it is complete, after the block."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Coreset:
     """The samples of a data set that are worth training on.
@@ -65,6 +73,8 @@ class Coreset:
         paths: N paths of the images, relative to the root of the data set; None where there are none, and after
             loading.
         policy: What learned it, where that can judge other samples (`rlsel.apply`); None after loading.
+        run: What the command line would have written beside it, for a coreset that was made without a folder; None for
+            another cut of it, and after loading.
         folder: Where it was loaded from; None for one that was not.
     """
 
@@ -76,6 +86,7 @@ class Coreset:
     held_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     paths: Sequence[str] | None = None
     policy: Companion | None = None
+    run: Surroundings | None = None
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -124,7 +135,10 @@ class Coreset:
         return indices_sha256(self.indices)
 
     def save(self, folder: Path | str) -> None:
-        """Writes the folder of the coreset, `coreset.json` last.
+        """Writes the folder of the coreset, of its own files `coreset.json` last.
+
+        One that was made in memory writes the whole run folder, from which the commands go on: `rlsel apply run=`,
+        `rlsel finetune-ratio run=`, `rlsel train-on-subset coreset=`.
 
         Args:
             folder: Made where it does not exist; a coreset that is in it already is replaced.
@@ -135,6 +149,10 @@ class Coreset:
         folder = make_folder(Path(folder))
         for stale in (RECORD_FILE, HARDNESS_FILE, HELD_OUT_FILE):
             remove_file(folder / stale)
+        with nullcontext() if self.run is None else self.run.around(folder):
+            self._write(folder)
+
+    def _write(self, folder: Path) -> None:
         if self.policy is not None:
             self.policy.save(folder)
         write_array(folder / INDICES_FILE, self.indices)
@@ -299,7 +317,7 @@ class Coreset:
             ratio=replace(recorded.ratio, requested=float(ratio), achieved=achieved),
             parent=recorded.parent if self.folder is None else str(self.folder),
         )
-        return replace(self, indices=indices, provenance=provenance, folder=None)
+        return replace(self, indices=indices, provenance=provenance, run=None, folder=None)
 
 
 def indices_sha256(indices: NDArray[np.int64]) -> str:

@@ -1,59 +1,51 @@
-"""Coresets in memory, complete: with the settings that decide them, and the policy that learned them."""
+"""Coresets from one target training that their methods share: in memory, and in the run folders that were planned."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
-from rlsel.cutting import Origin, cut
-from rlsel.export import ExportSettings, refuse_threshold_of_a_score, resolve
-from rlsel.runs.layout import selection_settings, settings_hash
-from rlsel.runs.settings import RunSettings
-from rlsel.selection import Made, Wanted
-from rlsel.selectors.base import SelectionTask, Selector, for_ratio, gives_keep_logits
+from rlsel.cutting import cut
+from rlsel.runs.checkpoint import training_checkpoint
+from rlsel.runs.layout import settings_hash
+from rlsel.runs.metrics import METRICS_FILE, MetricsFile
+from rlsel.runs.plan import Plan, Planned, begun_as_planned
+from rlsel.runs.reader import scored_alike
+from rlsel.selection import Made, OnFailure, reported, select_from
+from rlsel.selectors.base import Observed, Scores, SelectionTask, depends_on_ratio
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Plan:
-    """One coreset to make.
-
-    Attributes:
-        wanted: What is to be made.
-        settings: All that decides the result.
-        digest: Hash of the settings.
-    """
-
-    wanted: Wanted
-    settings: Mapping[str, Any]
-    digest: str
-
-
-def plan_one(
-    settings: RunSettings, selector: Selector, ratio: float, *, export: ExportSettings, features: str | None
-) -> Plan:
-    """Plans the coreset of a method at a ratio.
+def make(
+    planned: Sequence[Planned],
+    task: SelectionTask,
+    *,
+    began: float,
+    resume: bool,
+    on_failure: OnFailure[Planned] | None = None,
+) -> None:
+    """Makes coresets in their run folders.
 
     Args:
-        settings: Data, model, training and seed.
-        selector: The method.
-        ratio: The keep ratio.
-        export: How scores become a set, over the method's own default.
-        features: Digest of the features that the user brought; None for the target model's.
-
-    Raises:
-        ConfigurationError: if the export does not fit the method.
+        planned: What to make, at least one, all of the task's data, model, training and seed.
+        task: What is selected from.
+        began: When the work began, by `time.monotonic`.
+        resume: Whether scores of finished runs are taken, and an interrupted training is taken up again.
+        on_failure: Told what cannot be made, and why; the others are made all the same. None raises.
     """
-    selector = for_ratio(selector, ratio)
-    resolved = resolve(export, selector.export)
-    refuse_threshold_of_a_score(resolved, policy=gives_keep_logits(selector))
-    node = selection_settings(settings, selector=selector, ratio=ratio, export=export, features=features)
-    wanted = Wanted(selector=selector, ratio=ratio, export=resolved)
-    return Plan(wanted=wanted, settings=node, digest=settings_hash(node))
+    recorded = {one: found for one in planned if resume and (found := _recorded_scores(one)) is not None}
+    with begun_as_planned(planned):
+        for one, found in recorded.items():
+            with reported([one], on_failure):
+                _cut_again(one, task, found)
+        rest = [one for one in planned if one not in recorded]
+        if rest:
+            _train_and_make(rest, task, began=began, resume=resume, on_failure=on_failure)
 
 
 def coreset_of(made: Made, plan: Plan, task: SelectionTask, *, parent: Path | None = None) -> Coreset:
@@ -68,20 +60,64 @@ def coreset_of(made: Made, plan: Plan, task: SelectionTask, *, parent: Path | No
     Raises:
         ConfigurationError: if the export does not fit the scores.
     """
-    start = time.monotonic()
-    coreset = cut(
-        made.scores,
-        task.dataset,
-        Origin(
-            selector=made.wanted.selector.name,
-            settings=plan.settings,
-            digest=plan.digest,
-            ratio=made.wanted.ratio,
-            seed=task.seed,
-            export=made.wanted.export,
-            wall_seconds=made.seconds + time.monotonic() - start,
-            parent=parent,
-        ),
-        task.reporter.note,
-    )
+    origin = plan.origin(wall_seconds=made.seconds, parent=parent)
+    coreset = cut(made.scores, task.dataset, origin, task.reporter.note)
     return replace(coreset, policy=policy_of(made, task))
+
+
+def _train_and_make(
+    planned: Sequence[Planned],
+    task: SelectionTask,
+    *,
+    began: float,
+    resume: bool,
+    on_failure: OnFailure[Planned] | None,
+) -> None:
+    own = {one.wanted: one for one in planned}
+    metrics = {one.wanted: MetricsFile(one.folder.path / METRICS_FILE) for one in planned}
+    digest = settings_hash({"cells": [one.plan.settings for one in planned]})
+    fail = None if on_failure is None else lambda wanted, error: on_failure([own[one] for one in wanted], error)
+    with training_checkpoint(planned[0].folder.path, digest, resume=resume) as checkpointing:
+        for made in select_from(
+            task,
+            list(own),
+            setup_seconds=time.monotonic() - began,
+            on_epoch=lambda wanted, row: metrics[wanted].append(row),
+            on_failure=fail,
+            checkpointing=checkpointing,
+        ):
+            one = own[made.wanted]
+            with reported([one], on_failure):
+                one.save(coreset_of(made, one.plan, task))
+
+
+def _recorded_scores(planned: Planned) -> Coreset | None:
+    """Finds the scores of a coreset in a finished run beside it that differs in the ratio and the export only.
+
+    Returns:
+        The coreset with the scores; None where there is none, or where the scores depend on the ratio.
+    """
+    beside = planned.folder.path.parent
+    if depends_on_ratio(planned.wanted.selector) or beside.name != planned.name or not beside.is_dir():
+        return None  # a folder that the user named has no runs of ours beside it
+    for run in scored_alike(beside, planned.plan.settings):
+        coreset = run.finished_coreset()
+        # the hardness is stored only where it was used
+        if not planned.wanted.export.trim_hardest or coreset.provenance.export.trim_hardest:
+            return coreset
+    return None
+
+
+def _cut_again(planned: Planned, task: SelectionTask, recorded: Coreset) -> None:
+    """Cuts recorded scores as planned; trains nothing."""
+    recorded.check(size=len(task.dataset.source), fingerprint=task.dataset.fingerprint)
+    candidates = task.dataset.train.in_source().numpy()
+    recorded.check_candidates(candidates)
+    scores = Scores(
+        values=torch.from_numpy(recorded.scores[candidates]),
+        kind=recorded.provenance.score.kind,
+        policy=recorded.provenance.score.policy,
+        hardness=None if recorded.hardness is None else torch.from_numpy(recorded.hardness[candidates]),
+    )
+    made = Made(wanted=planned.wanted, scores=scores, observed=Observed(), seconds=recorded.provenance.wall_seconds)
+    planned.save(coreset_of(made, planned.plan, task, parent=recorded.folder))

@@ -108,7 +108,7 @@ def select_from(
         if on_failure is None:
             raise
         if checkpointing is not None:
-            checkpointing.path.unlink(missing_ok=True)
+            checkpointing.remove()
         parts = _apart(wanted, needs)
         if len(parts) == 1:
             on_failure(wanted, error)

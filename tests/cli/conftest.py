@@ -62,6 +62,13 @@ def train_on_subset(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
 
 
 @pytest.fixture
+def features(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
+    command = FakeCommand()
+    monkeypatch.setattr("rlsel.commands.features.features", command)
+    return command
+
+
+@pytest.fixture
 def compare(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
     command = FakeCommand()
     monkeypatch.setattr("rlsel.commands.compare.compare", command)

@@ -21,6 +21,7 @@ from rlsel.cli.table import COMMANDS
         ("rlsel select -m run_dir=007,a(1) rat", "ratio="),
         ("rlsel finetune-ratio epo", "epochs="),
         ("rlsel app", "apply"),
+        ("rlsel fea", "features"),
         ("rlsel apply dataset.pa", "dataset.part="),
         ("rlsel train-on-subset core", "coreset="),
         ("rlsel select dataset=nope jo", ""),

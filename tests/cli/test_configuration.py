@@ -44,6 +44,12 @@ def content(path: Path) -> dict:
     return loaded
 
 
+def test_no_file_says_whether_hydra_sweeps() -> None:
+    files = [content(path) for path in sorted(CONF.rglob("*.yaml"))]
+    assert sum("hydra" in file for file in files) >= len(COMMANDS)
+    assert {file.get("hydra", {}).get("mode") for file in files} == {None}, "the calls of these tests rely on it"
+
+
 def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import rlsel.conf
-from hydra import compose, initialize_config_module
 
+from rlsel.commands.requests import CompareRequest
 from rlsel.data.cifar10 import CIFAR10
 from rlsel.data.fashion_mnist import FashionMNIST
 from rlsel.models.resnet import ResNet18, ResNet50
@@ -27,17 +27,31 @@ FILES = {path.stem for path in (CONF / "experiment").glob("*.yaml") if not path.
 ALL = [name + form for name in NAMES for form in ("", "_small")]
 MAKEFILE = (CONF.parent / "Makefile").read_text()
 TINY = (
-    "dataset=digits", "dataset.train_size=80", "dataset.test_size=20", "training.batch_size=32", "training.steps=6",
+    "dataset=digits", "dataset.train_size=40", "dataset.test_size=20", "training.batch_size=20", "training.steps=6",
     "seeds=[0]", "ratios=[0.5]", "model=small_cnn", "model.width=2",
 )  # fmt: skip
 """Three epochs of two steps; the small network selects, whatever the experiment has, since a suite must be quick."""
 
 
+@pytest.fixture(scope="module")
+def known() -> dict[str, CompareRequest]:
+    """The requests of the experiments that were called already: composing one takes a second."""
+    return {}
+
+
 @pytest.fixture
-def compare(monkeypatch: pytest.MonkeyPatch, select: Any) -> Any:
-    command = type(select)()
-    monkeypatch.setattr("rlsel.commands.compare.compare", command)
-    return command
+def asked(rlsel: Callable[..., Any], compare: Any, known: dict[str, CompareRequest]) -> Callable[[str], CompareRequest]:
+    """Calls the program with an experiment, and returns what it asks for."""
+
+    def ask(name: str) -> CompareRequest:
+        if name not in known:
+            result = rlsel("compare", f"experiment={name}")
+            assert (result.code, result.err) == (0, "")
+            known[name] = compare.request
+            compare.requests.clear()
+        return known[name]
+
+    return ask
 
 
 def test_each_experiment_has_a_small_form() -> None:
@@ -60,34 +74,27 @@ def test_each_experiment_has_a_target() -> None:
     assert f"compare experiment={OWN[2]} jobs=12 " in MAKEFILE
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_it_composes(name: str) -> None:
-    with initialize_config_module("rlsel.conf", version_base="1.3"):
-        composed = compose("compare", overrides=[f"experiment={name}"])
-    assert composed.run_dir == f"outputs/reproduce/{name}"
-    assert composed.seeds == [0, 1, 2]
-    assert len(composed.selectors) >= 1
-    small = name.endswith("_small")
-    assert (composed.dataset._target_ == "rlsel.data.fashion_mnist.FashionMNIST") == small
-    if small:
-        assert (composed.dataset.train_size, composed.ratios, composed.budget) == (10000, [0.3, 0.5, 0.7], "steps")
-    else:
-        assert (composed.dataset.train_size, composed.budget, composed.training.steps) == (None, "epochs", None)
-
-
 @pytest.mark.parametrize("name", [*ALL, *OWN])
-def test_it_is_a_request_that_makes_sense(rlsel: Callable[..., Any], compare: Any, name: str) -> None:
-    result = rlsel("compare", f"experiment={name}")
-    assert (result.code, result.err) == (0, "")
-    request = compare.request
+def test_it_is_a_request_that_makes_sense(asked: Callable[[str], CompareRequest], name: str) -> None:
+    request = asked(name)
     learned = [row for row in request.rows if row.selector.name.startswith("rl_selector")]
     assert learned, "RL-Selector is in every experiment"
+    if name in OWN:
+        return
+    assert str(request.options.run_dir).endswith(f"/outputs/reproduce/{name}")
+    assert request.seeds == (0, 1, 2)
+    small = name.endswith("_small")
+    assert isinstance(request.settings.dataset, FashionMNIST) == small
+    if small:
+        assert (request.settings.variation.train_size, request.budget) == (10000, "steps")
+        assert request.ratios == (0.3, 0.5, 0.7)
+    else:
+        assert (request.settings.variation.train_size, request.budget) == (None, "epochs")
+        assert request.settings.training.steps is None
 
 
-def test_the_table_of_the_paper_and_its_small_form(rlsel: Callable[..., Any], compare: Any) -> None:
-    for name in ("cifar10", "cifar10_small"):
-        assert rlsel("compare", f"experiment={name}").code == 0
-    full, small = compare.requests
+def test_the_table_of_the_paper_and_its_small_form(asked: Callable[[str], CompareRequest]) -> None:
+    full, small = asked("cifar10"), asked("cifar10_small")
     methods = {"moderate", "rl_selector", "el2n", "moso", "self_sup_prototypes"}
     assert {row.name for row in full.rows} == {row.name for row in small.rows} == methods
     assert full.ratios == (0.6, 0.7, 0.8, 0.9)
@@ -96,10 +103,8 @@ def test_the_table_of_the_paper_and_its_small_form(rlsel: Callable[..., Any], co
     assert small.train_models == (ResNet50(width=4),)
 
 
-def test_the_ablations_name_what_they_change(rlsel: Callable[..., Any], compare: Any) -> None:
-    for name in ("redundancy", "policy"):
-        assert rlsel("compare", f"experiment=ablation_{name}_small").code == 0
-    redundancy, policy = compare.requests
+def test_the_ablations_name_what_they_change(asked: Callable[[str], CompareRequest]) -> None:
+    redundancy, policy = asked("ablation_redundancy_small"), asked("ablation_policy_small")
     covers = {row.name: row.selector.cover for row in redundancy.variants if isinstance(row.selector, RLSelector)}
     assert {name: (cover.measure, cover.distance) for name, cover in covers.items()} == {
         "cover": ("cover", "euclidean"),
@@ -114,10 +119,11 @@ def test_the_ablations_name_what_they_change(rlsel: Callable[..., Any], compare:
     assert learners == {"a2c": "a2c", "ppo": "ppo", "dqn": "dqn"}
 
 
-def test_the_literal_rows_are_the_paper_experiment(rlsel: Callable[..., Any], compare: Any, select: Any) -> None:
-    assert rlsel("compare", "experiment=fashion_mnist_others").code == 0
+def test_the_literal_rows_are_the_paper_experiment(
+    asked: Callable[[str], CompareRequest], rlsel: Callable[..., Any], select: Any
+) -> None:
+    rows = {row.name: row for row in asked("fashion_mnist_others").variants}
     assert rlsel("select", "experiment=paper").code == 0
-    rows = {row.name: row for row in compare.request.variants}
     literal = rows["paper"].selector
     assert isinstance(literal, RLSelector)
     assert (literal,) == select.request.selectors
@@ -125,6 +131,7 @@ def test_the_literal_rows_are_the_paper_experiment(rlsel: Callable[..., Any], co
     assert rows["paper"].export == rows["paper_scalar"].export == select.request.export
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("name", "models", "rows"),
     [

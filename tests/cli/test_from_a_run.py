@@ -44,6 +44,7 @@ def run(tmp_path: Path) -> Path:
     folder.mkdir()
     content = selection_settings(SETTINGS, selector=SELECTOR, ratio=0.4, export=EXPORT, features=None)
     (folder / "config.yaml").write_text(yaml.safe_dump({"command": "select", **content}))
+    (folder / "status.json").write_text('{"state": "complete"}')
     return folder
 
 
@@ -170,7 +171,8 @@ def test_without_a_record_the_default_data_set_is_meant(
         ("[1, 2", "cannot read .*config.yaml"),
         ("- 1", "cannot read .*config.yaml: it holds no settings"),
         ("dataset: ${nope}", "cannot read .*config.yaml"),
-        ("dataset: {_target_: nope.Nope}", "importable, got 'nope.Nope'|no 'training' in it"),
+        ("dataset: {}", "cannot read .*config.yaml: it does not say which command made it"),
+        ("{command: select, dataset: {_target_: nope.Nope}}", "importable, got 'nope.Nope'|no 'training' in it"),
         ("\0", "cannot read .*config.yaml"),
     ],
 )
@@ -180,6 +182,7 @@ def test_a_damaged_record_is_refused(
     (tmp_path / "run").mkdir()
     if content is not None:
         (tmp_path / "run" / "config.yaml").write_text(content)
+    (tmp_path / "run" / "status.json").write_text('{"state": "complete"}')
     *options, last = command.split()
     result = rlsel(*options, f"{last}run")
     assert (result.code, result.err.count("\n")) == (2, 1)

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import rlsel.conf
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 
 from rlsel.cli.loggers import CsvLog, TensorBoardLog
 from rlsel.cli.typed import PATH_KEYS, as_typed, given_paths
@@ -25,7 +27,38 @@ NAMES = [
     "2024_01_05", "007", "1e5", "1_0", ".5", "-1", "inf", "true", "False", "off", "a=b", "with space", "paren(1)",
     "choice(1)", "comma,name", "ünï", "x'y", 'x"y', "My Data (1)", "a:b", "[a]", "{a}", "a\\b", "back\\", "~a", "50%",
 ]  # fmt: skip
+FEW = ["007", "comma,name", "x'y", "back\\", "[a]"]
+"""One of each kind: a number, and what a sweep, a quote, an escape or a list could be."""
 some_names = pytest.mark.parametrize("name", NAMES)
+few_names = pytest.mark.parametrize("name", FEW)
+
+
+@some_names
+def test_hydra_reads_the_text_of_every_path(name: str) -> None:
+    for key in (*PATH_KEYS, "logger.csv.folder"):
+        [once] = as_typed([f"{key}={name}"], several=False)
+        assert read(once) == name
+        # whoever sweeps puts a path with a comma, or what looks like a sweep, into quotes
+        [one_of_many] = as_typed([f"{key}={in_a_sweep(name)}"], several=True)
+        assert read(one_of_many) == name
+        # a job is told what Hydra writes, and its processes read that again
+        [again] = as_typed([f"{key}={parse(one_of_many).get_value_element_as_str()}"], several=True)
+        assert read(again) == name
+
+
+def parse(override: str) -> Override:
+    return OverridesParser.create().parse_override(override)
+
+
+def read(override: str) -> object:
+    """Returns what Hydra sets, which must be one value."""
+    parsed = parse(override)
+    assert not parsed.is_sweep_override()
+    return parsed.value()
+
+
+def in_a_sweep(name: str) -> str:
+    return f"'{name}'" if "," in name or name == "choice(1)" else name
 
 
 @some_names
@@ -41,11 +74,15 @@ def test_a_run_of_that_name(rlsel: Callable[..., Any], tmp_path: Path, name: str
     assert len(np.load(tmp_path / "out" / name / "indices.npy")) == 15
     recorded = yaml.safe_load((tmp_path / "out" / name / "config.yaml").read_text())
     assert recorded["dataset"]["path"] == str(tmp_path / "in" / name)
-    shown = rlsel("select", archive, "dataset=arrays", folder, "--cfg", "job")
+
+
+@few_names
+def test_the_configuration_of_a_job_shows_it(rlsel: Callable[..., Any], name: str) -> None:
+    shown = rlsel("select", f"run_dir=out/{name}", "--cfg", "job")
     assert yaml.safe_load(shown.out)["run_dir"] == f"out/{name}"
 
 
-@some_names
+@few_names
 def test_each_path_of_a_command_arrives(
     rlsel: Callable[..., Any], select: Any, train_on_subset: Any, finetune_ratio: Any, tmp_path: Path, name: str
 ) -> None:
@@ -84,24 +121,28 @@ def test_a_logger_writes_where_it_is_told(rlsel: Callable[..., Any], select: Any
 def test_in_a_sweep_a_comma_parts_paths(
     rlsel: Callable[..., Any], select: Any, tmp_path: Path, typed: str, folders: list[str]
 ) -> None:
-    for multirun in ("-m", "hydra.mode=MULTIRUN"):
-        select.requests.clear()
-        assert rlsel("select", multirun, f"run_dir={typed}").code == 0
-        assert [request.options.run_dir for request in select.requests] == [tmp_path / name for name in folders]
+    assert rlsel("select", "-m", f"run_dir={typed}").code == 0
+    assert [request.options.run_dir for request in select.requests] == [tmp_path / name for name in folders]
 
 
-@some_names
-def test_the_processes_of_a_job_in_a_sweep_mean_the_same_path(
-    rlsel: Callable[..., Any], select: Any, tmp_path: Path, name: str
+def test_a_comma_parts_paths_too_where_the_mode_says_that_it_is_a_sweep(
+    rlsel: Callable[..., Any], select: Any, tmp_path: Path
 ) -> None:
-    if "," in name or name == "choice(1)":
-        name = f"'{name}'"
+    assert rlsel("select", "hydra.mode=MULTIRUN", "run_dir=007,'c,d'").code == 0
+    assert [request.options.run_dir for request in select.requests] == [tmp_path / "007", tmp_path / "c,d"]
+
+
+def test_the_processes_of_a_job_in_a_sweep_mean_the_same_path(
+    rlsel: Callable[..., Any], select: Any, tmp_path: Path
+) -> None:
     lines: list[list[str]] = []
     select.act = lambda request, reporter: lines.append(list(sys.argv))
-    rlsel("select", "-m", f"features={name}")
-    rlsel(*lines[0][1:])
-    first, second = (request.features for request in select.requests)
-    assert first == second == tmp_path / name.strip("'" if name.startswith("'") else "")
+    assert rlsel("select", "-m", "features=" + ",".join(map(in_a_sweep, FEW))).code == 0
+    paths = [tmp_path / name for name in FEW]
+    # the rest is held by what Hydra writes and reads again of every name
+    for line in lines[1:4]:
+        assert rlsel(*line[1:]).code == 0
+    assert [request.features for request in select.requests] == paths + paths[1:4]
 
 
 def test_what_is_no_path_is_left_to_hydra(

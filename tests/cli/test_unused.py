@@ -94,6 +94,7 @@ def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "config.yaml").write_text(yaml.safe_dump({"command": "select", **content}))
+    (folder / "status.json").write_text('{"state": "complete"}')
     return folder
 
 
@@ -149,6 +150,12 @@ NO_ROOT = "evaluation.root has no effect on evaluation.datasets without imagenet
 def test_of_train_on_subset(rlsel: Callable[..., Any], train_on_subset: Any, line: str, told: list[str]) -> None:
     result = rlsel("train-on-subset", "coreset=full", *line.split())
     assert (result.code, result.err) == (0, notes(*told))
+
+
+def test_of_features(rlsel: Callable[..., Any], features: Any) -> None:
+    result = rlsel("features", "dataset.label_noise=0.2", "dataset.corruption=0.2", "jobs=2", "run_dir=run")
+    told = "dataset.label_noise has no effect on features, which are of the images alone"
+    assert (result.code, result.err) == (0, notes(told, f"jobs has no effect on features, {ONE_PROCESS}"))
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_what_is_no_run_of_a_policy_is_refused(
         SilentReporter(),
     )  # fmt: skip
     refused(request_for("new/run", run=adapted), tmp_path, CoresetError, f"give the one that it began with, {source}")
-    refused(request_for("new/run", run=tmp_path / "none"), tmp_path, CoresetError, "is no coreset: it does not exist")
+    refused(request_for("new/run", run=tmp_path / "none"), tmp_path, CoresetError, "/none': there is no such folder")
 
 
 def test_a_run_on_the_user_s_features_is_refused(request_for: Request, settings: RunSettings, tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ FURTHER = EvaluationSettings(datasets=("gaussian_noise@3", "contrast"))
 TIMES = {"select_seconds", "train_seconds", "peak_rss_bytes"}
 
 
+pytestmark = pytest.mark.usefixtures("undrawn")  # what the fixtures of the module make has its picture
+
+
 def at(folder: Path, request: CompareRequest = REQUEST) -> CompareRequest:
     return replace(request, options=replace(request.options, run_dir=folder))
 

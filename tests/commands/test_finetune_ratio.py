@@ -1,6 +1,7 @@
 """`rlsel finetune-ratio` as a whole, from a run on 90 small images."""
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -36,10 +37,17 @@ def selected(settings: RunSettings, folder: Path, **given: Any) -> Path:
     return select(SelectRequest(**arguments, options=RunOptions(run_dir=folder)), SilentReporter())
 
 
+@pytest.fixture(scope="module")
+def finished(lasting_settings: RunSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run to copy."""
+    return selected(lasting_settings, tmp_path_factory.mktemp("finished") / "run")
+
+
 @pytest.fixture
-def source(settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def source(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run to start from."""
     monkeypatch.chdir(tmp_path)
-    return selected(settings, tmp_path / "source")
+    return Path(shutil.copytree(finished, tmp_path / "source"))
 
 
 @pytest.fixture
@@ -182,7 +190,7 @@ def test_another_data_set_is_refused(
 
 
 def test_a_folder_without_a_policy_is_refused(request_for: Request, source: Path, tmp_path: Path) -> None:
-    with pytest.raises(CoresetError, match=r"cannot read .*policy\.safetensors"):
+    with pytest.raises(CoresetError, match=r"folder of a finished run, got .*none': there is no such"):
         run(request_for("new/run", run=tmp_path / "none"))
     (source / "policy.safetensors").write_bytes(b"junk")
     with pytest.raises(CoresetError, match=r"cannot read .*policy\.safetensors"):

@@ -5,6 +5,7 @@ import timm
 import torch
 
 from rlsel.errors import ConfigurationError
+from rlsel.models.target import TrainedInput
 from rlsel.models.timm_model import TimmModel
 from rlsel.randomness import borrowed_global_torch_state
 
@@ -36,6 +37,19 @@ def test_weights_are_asked_for_and_the_head_is_fresh(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(timm, "create_model", remember)
     assert TimmModel(name="resnet10t", pretrained=True).build((3, 32, 32), 7).head.out_features == 7
     assert asked == [{"pretrained": True, "num_classes": 7, "in_chans": 3}]
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "std", "side"),
+    [
+        # the cards of the models on huggingface.co/timm
+        ("resnet10t", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 176),
+        ("vit_tiny_patch16_224", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), 224),
+    ],
+)
+def test_knows_what_its_weights_were_trained_on(name: str, mean: Any, std: Any, side: int) -> None:
+    assert TimmModel(name=name, pretrained=True).trained_on() == TrainedInput(mean=mean, std=std, side=side)
+    assert TimmModel(name=name).trained_on() is None
 
 
 def test_what_cannot_be_built_is_said_in_one_line() -> None:

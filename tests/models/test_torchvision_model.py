@@ -3,6 +3,7 @@ import torch
 from torchvision import models
 
 from rlsel.errors import ConfigurationError
+from rlsel.models.target import TrainedInput
 from rlsel.models.torchvision_model import TorchvisionModel
 
 FAMILIES = ["resnet18", "mobilenet_v3_small", "densenet121", "googlenet", "regnet_x_400mf", "efficientnet_b0", "swin_t"]
@@ -93,3 +94,18 @@ def test_weights_are_taken_but_for_the_last_layer(monkeypatch: pytest.MonkeyPatc
 def test_weights_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"model\.weights=IMAGENET9 cannot be had .*: leave it out"):
         TorchvisionModel(name="resnet18", weights="IMAGENET9").build((3, 32, 32), 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "side"),
+    [
+        # docs.pytorch.org/vision: the inference transforms of each
+        ("resnet18", "DEFAULT", 224),
+        ("resnet18", "ResNet18_Weights.IMAGENET1K_V1", 224),
+        ("efficientnet_v2_s", "IMAGENET1K_V1", 384),
+    ],
+)
+def test_knows_what_its_weights_were_trained_on(name: str, weights: str, side: int) -> None:
+    expected = TrainedInput(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), side=side)
+    assert TorchvisionModel(name=name, weights=weights).trained_on() == expected
+    assert TorchvisionModel(name=name).trained_on() is None

@@ -229,7 +229,7 @@ def test_the_solved_price_meets_the_count_exactly(
 def test_the_cover_reward_ends_at_the_ratio_by_itself(
     make_session: MakeSession, synthetic: Synthetic, ratio: float
 ) -> None:
-    features, known = synthetic(4000)
+    features, known = synthetic(2000)
     session = make_session(A2C(learning_rate=5e-4), Cover(), known, ratio=ratio, rollout=500, price_rate=0.1)
     session.sweep(features, 60)
     # by the price alone, without its last, exact step
@@ -243,7 +243,7 @@ def test_the_cover_reward_ends_at_the_ratio_by_itself(
 
 
 def test_the_papers_reward_drifts_to_keeping_everything(make_session: MakeSession, synthetic: Synthetic) -> None:
-    features, known = synthetic(1000)
+    features, known = synthetic(500)
     for seed in (0, 1):
         session = make_session(A2C(), Paper(), known, ratio=0.3, seed=seed)
         session.sweep(features, 25)
@@ -253,7 +253,7 @@ def test_the_papers_reward_drifts_to_keeping_everything(make_session: MakeSessio
 def test_seeds_agree_with_credit_for_each_sample_and_not_with_a_scalar(
     make_session: MakeSession, synthetic: Synthetic
 ) -> None:
-    features, known = synthetic(1000)
+    features, known = synthetic(500)
 
     def logits(reward: Reward, seed: int) -> Tensor:
         session = make_session(A2C(), reward, known, ratio=0.5, seed=seed)

@@ -20,6 +20,7 @@ from rlsel.cli.unused import (
     of_evaluation,
     of_export,
     of_finetuning,
+    of_images,
     of_one_process,
     of_selectors,
     of_target,
@@ -130,12 +131,13 @@ class _Recorded:
 
 def _recorded(composed: Composed, keys: Sequence[str]) -> _Recorded:
     """Reads the settings of the run that `run=` names; those of `keys` may be given in their place."""
-    from rlsel.cli.recorded import prefer_given, read_recorded
+    from rlsel.cli.recorded import prefer_given
     from rlsel.export import ExportSettings
+    from rlsel.runs.reader import read_run
     from rlsel.runs.rebuilding import one_selector, run_settings, selector_parts
 
     folder = convert(composed.nodes["run"], Path, "run")
-    recorded = read_recorded(folder, "run")
+    recorded = read_run(folder).settings
     nodes = {**recorded, **{key: prefer_given(composed, key, recorded.get(key)) for key in keys}}
     try:
         return _Recorded(
@@ -151,9 +153,10 @@ def _recorded(composed: Composed, keys: Sequence[str]) -> _Recorded:
 def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
     """Carries out `rlsel train-on-subset`; the data set is the coreset's where the user gives none."""
     from rlsel.cli.composing import compose_option
-    from rlsel.cli.recorded import prefer_given, read_recorded
+    from rlsel.cli.recorded import prefer_given
     from rlsel.commands.requests import TrainOnSubsetRequest
     from rlsel.commands.train_on_subset import train_on_subset as run
+    from rlsel.runs.reader import read_run
     from rlsel.runs.rebuilding import run_settings
 
     coreset = None if composed.nodes["coreset"] == "full" else convert(composed.nodes["coreset"], Path, "coreset")
@@ -162,7 +165,7 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
             f"coreset must be a run folder, an indices.npy or full, got {str(coreset)!r}: it does not exist"
         )
     if coreset is not None and coreset.is_dir():
-        recorded = read_recorded(coreset, "coreset").get("dataset")
+        recorded = read_run(coreset, "coreset").settings.get("dataset")
     else:
         recorded = compose_option("dataset", DEFAULT_DATASET)
     nodes = {**composed.nodes, "dataset": prefer_given(composed, "dataset", recorded)}
@@ -173,6 +176,24 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
         options=run_options(composed),
     )
     note_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
+    return run(request, reporter)
+
+
+def features(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel features`."""
+    from rlsel.commands.features import features as run
+    from rlsel.commands.requests import FeaturesRequest
+    from rlsel.runs.rebuilding import dataset_and_variation, model_spec
+
+    source, variation = dataset_and_variation(composed.node("dataset"))
+    request = FeaturesRequest(
+        dataset=source,
+        variation=variation,
+        model=model_spec(composed.node("model"), "model"),
+        seed=composed.nodes["seed"],
+        options=run_options(composed),
+    )
+    note_unused(composed, reporter, of_images(), of_one_process(composed))
     return run(request, reporter)
 
 

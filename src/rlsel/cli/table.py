@@ -155,4 +155,23 @@ COMMANDS: Mapping[str, Command] = _table(
         | {"policy", "reward", "cover", "export", "evaluation", "for_model", "for_steps", "for_epochs"},
         run=builders.compare,
     ),
+    Command(
+        name="features",
+        summary="computes features of every sample with a pretrained network, for features= of select",
+        description=(
+            "Computes the features of every sample, those that are held out included, with a network that is not "
+            "trained: features.npy, which features= of select takes. Pretrained weights give useful features; those "
+            "of a network without them are random. The last line on stdout is the run folder."
+        ),
+        example="rlsel features model=timm model.name=resnet18 model.pretrained=true",
+        examples=(
+            "rlsel features dataset=imagefolder dataset.root=FOLDER dataset.image_size=224 model=torchvision "
+            "model.name=resnet50 model.weights=DEFAULT run_dir=pretrained",
+            "rlsel select dataset=imagefolder dataset.root=FOLDER features=pretrained/features.npy",
+            "rlsel features -m model=timm model.name=resnet18,vit_tiny_patch16_224 model.pretrained=true",
+        ),
+        request="rlsel.commands.requests.FeaturesRequest",
+        keys=_EVERYWHERE | {"dataset", "model", "seed"},
+        run=builders.features,
+    ),
 )

@@ -102,6 +102,11 @@ def of_finetuning(features: object) -> Unused:
         yield f"training.{name}", "with features=continued, which goes on at the end of the recorded training"
 
 
+def of_images() -> Unused:
+    """Yields what is changed in the labels, for a command that looks at images alone."""
+    yield "dataset.label_noise", "on features, which are of the images alone"
+
+
 def _named(selectors: Sequence[Selector]) -> str:
     names = [selector.name for selector in selectors]
     return f"selector={names[0]}" if len(names) == 1 else f"selectors=[{','.join(names)}]"

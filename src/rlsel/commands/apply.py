@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from lightning_fabric import Fabric
 from torch import Tensor
 
-from rlsel.applying import LearnedPolicy
-from rlsel.budget import kept_count
-from rlsel.commands.datasets import read_dataset
+from rlsel.applying import LearnedPolicy, judging_selector
+from rlsel.commands.missing import make_missing
 from rlsel.commands.requests import ApplyRequest
-from rlsel.coreset import Coreset
-from rlsel.cutting import Origin, cut
+from rlsel.cutting import cut
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
-from rlsel.errors import ConfigurationError, CoresetError
-from rlsel.export import ResolvedExport, resolve
 from rlsel.provenance import Provenance
-from rlsel.runs.folder import RunFolder, begun, cell_name, common_parent, require_finished, run_folder, to_make
-from rlsel.runs.layout import selection_settings, settings_hash
+from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
+from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.reporting import Reporter
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cell:
-    ratio: float
-    export: ResolvedExport
-    settings: dict[str, Any]
-    folder: RunFolder
 
 
 def apply(request: ApplyRequest, reporter: Reporter) -> Path:
@@ -44,83 +32,38 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
         RlselError: for a user's mistake; no folder is left then.
     """
     began = time.monotonic()
-    selector, recorded = _source(request)
-    cells = [_cell(request, selector, recorded, ratio) for ratio in request.ratios]
-    missing = to_make(cells, again=request.options.resume == "never")
-    if missing:
-        policy = LearnedPolicy.load(request.run, selector, request.settings.model)
-        dataset = read_dataset(request.settings, needs_labels=False)
-        for ratio in request.ratios:
-            kept_count(ratio, len(dataset.train))
-        with (
-            request.options.device.computing() as fabric,
-            begun([cell.folder for cell in missing], "apply", [cell.settings for cell in missing]),
-        ):
+    run = read_run(request.run)
+    selector, recorded = judging_selector(run, request.selector)
+
+    def work(missing: Sequence[Planned], dataset: Dataset, fabric: Fabric) -> None:
+        policy = LearnedPolicy.load(run, selector, request.settings)
+        with begun_as_planned(missing):
             features = policy.features_of(dataset, fabric)
             tell(dataset, reporter.note)
             if selector.reward.priced:
                 reporter.note(_unmoved(policy, recorded, features, dataset))
             shared_seconds = time.monotonic() - began
-            for cell in missing:
+            for one in missing:
                 start = time.monotonic()
-                scores = policy.scores(features, dataset, cell.ratio)
-                origin = Origin(
-                    selector=selector.name,
-                    settings=cell.settings,
-                    digest=cell.folder.digest,
-                    ratio=cell.ratio,
-                    seed=request.settings.seed,
-                    export=cell.export,
-                    wall_seconds=shared_seconds + time.monotonic() - start,
-                    parent=request.run.absolute(),
-                )
-                cut(scores, dataset, origin, reporter.note).save(cell.folder.path)
-                cell.folder.set_state("complete")
-    return common_parent(cells, request.options.run_dir)
+                scores = policy.scores(features, dataset, one.wanted.ratio)
+                seconds = shared_seconds + time.monotonic() - start
+                origin = one.plan.origin(wall_seconds=seconds, parent=request.run.absolute())
+                one.save(cut(scores, dataset, origin, reporter.note))
+
+    planned = [_planned(request, selector, recorded, ratio) for ratio in request.ratios]
+    return make_missing(planned, work, settings=request.settings, options=request.options, needs_labels=False)
 
 
-def _source(request: ApplyRequest) -> tuple[RLSelector, Provenance]:
-    """Checks that the run holds a policy that can judge other samples, and returns its method and record."""
-    selector = request.selector
-    if not isinstance(selector, RLSelector):
-        raise ConfigurationError(
-            f"run must be a select run of a policy, got one of selector={selector.name}: a score says nothing of "
-            "samples that it was not made for, score the new data anew"
-        )
-    require_finished(request.run)
-    recorded = Coreset.load(request.run).provenance
-    if recorded.parent is not None:
-        raise CoresetError(
-            f"run must be a select run, got {str(request.run)!r}: give the one that it began with, {recorded.parent}"
-        )
-    if recorded.selector.settings.get("features") is not None:
-        raise CoresetError(
-            "run must be a select run on the target model's features, got one with features=: its policy cannot "
-            "compute those of other samples, select without features="
-        )
-    return selector, recorded
-
-
-def _cell(request: ApplyRequest, selector: RLSelector, recorded: Provenance, ratio: float) -> _Cell:
-    settings = selection_settings(
-        request.settings, selector=selector, ratio=ratio, export=request.export, features=None
-    ) | {"run": str(request.run.absolute()), "run_settings_hash": recorded.settings_hash}
-    digest = settings_hash(settings)
-    folder = run_folder(
-        "apply",
-        request.settings.dataset.name,
-        selector.name,
-        cell_name(ratio, request.settings.seed, digest),  # always with the hash: the run has no default
-        run_dir=request.options.run_dir,
-        several=request.options.several or len(request.ratios) > 1,
-        digest=digest,
+def _planned(request: ApplyRequest, selector: RLSelector, recorded: Provenance, ratio: float) -> Planned:
+    plan = plan_one(
+        request.settings,
+        selector,
+        ratio,
+        export=request.export,
+        command="apply",
+        further={"run": str(request.run.absolute()), "run_settings_hash": recorded.settings_hash},
     )
-    return _Cell(
-        ratio=ratio,
-        export=resolve(request.export, selector.export),
-        settings=settings,
-        folder=folder,
-    )
+    return planned_in(plan, request.settings.dataset.name, request.options, several=len(request.ratios) > 1)
 
 
 def _unmoved(policy: LearnedPolicy, recorded: Provenance, features: Tensor, dataset: Dataset) -> str:

@@ -16,7 +16,7 @@ from rlsel.commands.comparison_jobs import (
     TrainJob,
 )
 from rlsel.commands.requests import CompareRequest, SelectRequest
-from rlsel.commands.select import Cell, plan
+from rlsel.commands.select import plan
 from rlsel.coreset import INDICES_FILE, RECORD_FILE, indices_sha256
 from rlsel.data.dataset import Dataset
 from rlsel.evaluation.comparison import FULL, RANDOM, Run
@@ -26,6 +26,7 @@ from rlsel.models.target import ModelSpec
 from rlsel.provenance import JsonObject
 from rlsel.runs.folder import RunFolder, cell_name, to_make
 from rlsel.runs.layout import settings_hash, training_settings
+from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunSettings
 from rlsel.training.reporting import Reporter
 
@@ -96,9 +97,9 @@ class Comparison:
         self._lost = 0
         self.failures: list[Failure] = []
 
-    def _plan(self, seed: int) -> list[Cell]:
+    def _plan(self, seed: int) -> list[Planned]:
         request = self._request
-        cells: list[Cell] = []
+        cells: list[Planned] = []
         for row in request.rows:
             wanted = SelectRequest(
                 settings=replace(request.settings, seed=seed),
@@ -133,7 +134,7 @@ class Comparison:
             self._reporter.note(f"{self._finished}/{self._total} trainings are there already")
         return selections + trainings
 
-    def _selections(self, seed: int, missing: Sequence[Cell]) -> list[SelectJob]:
+    def _selections(self, seed: int, missing: Sequence[Planned]) -> list[SelectJob]:
         settings = replace(self._request.settings, seed=seed)
         for cell in missing:
             # not left to the processes: one whose run is refused removes the folders that it made, with all in them
@@ -276,7 +277,7 @@ class Comparison:
         }
 
 
-def _read(cell: Cell, seed: int) -> _Chosen:
+def _read(cell: Planned, seed: int) -> _Chosen:
     """Reads what a finished selection says of itself."""
     record = JsonObject(json.loads((cell.folder.path / RECORD_FILE).read_text(encoding="utf-8")))
     return _Chosen(

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlsel.commands.datasets import read_dataset, read_further_datasets
-from rlsel.commands.select import Cell, make
 from rlsel.cutting import peak_memory
 from rlsel.data.dataset import Dataset
 from rlsel.errors import RlselError
@@ -23,13 +22,15 @@ from rlsel.evaluation.robustness import FurtherDataset
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import read_array, write_json
+from rlsel.making import make
+from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.folder import RunFolder, begun
 from rlsel.runs.layout import training_settings
 from rlsel.runs.metrics import MetricsFile
+from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunSettings
 from rlsel.selectors.base import SelectionTask
 from rlsel.training.devices import DeviceSettings
-from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter, SilentReporter
 
 RESULT_FILE = "result.json"
@@ -48,7 +49,7 @@ class SelectJob:
     """
 
     settings: RunSettings
-    cells: tuple[Cell, ...]
+    cells: tuple[Planned, ...]
 
     @property
     def title(self) -> str:
@@ -153,7 +154,7 @@ class JobWorker:
         return JobEnd(seconds=time.monotonic() - start, failures=tuple(failures))
 
     def _select(self, job: SelectJob, dataset: Dataset, failures: list[Failure]) -> None:
-        def fail(cells: Sequence[Cell], error: Exception) -> None:
+        def fail(cells: Sequence[Planned], error: Exception) -> None:
             for cell in cells:
                 failures.append(_failure(cell_title(cell, job.settings.seed), error))
                 _mark_failed(cell.folder, error)
@@ -174,12 +175,10 @@ class JobWorker:
     def _train(self, job: TrainJob, dataset: Dataset) -> None:
         positions = dataset.train.in_source() if job.indices is None else torch.from_numpy(read_array(job.indices))
         places = dataset.places_in_train(positions).numpy()
-        checkpoint = job.folder.path / f".training-{job.folder.digest}.ckpt"
-        if not self.resume:
-            checkpoint.unlink(missing_ok=True)
         with (
             self.device.computing() as fabric,
             begun([job.folder], "train-on-subset", [self._recorded(job)]),
+            training_checkpoint(job.folder.path, job.folder.digest, resume=self.resume) as checkpointing,
         ):
             metrics = MetricsFile(job.folder.path / "metrics.jsonl")
             result, _ = train_on(
@@ -192,7 +191,7 @@ class JobWorker:
                 reporter=self.reporter,
                 further=self.further,
                 on_epoch=lambda record: metrics.append(record.training),
-                checkpointing=Checkpointing(path=checkpoint),
+                checkpointing=checkpointing,
             )
             content = asdict(result) | {
                 "mislabelled_kept": kept_share(places, dataset.train.mislabelled),
@@ -201,14 +200,13 @@ class JobWorker:
             }
             write_json(job.folder.path / RESULT_FILE, content)
             job.folder.set_state("complete")
-            checkpoint.unlink(missing_ok=True)
 
     def _recorded(self, job: TrainJob) -> dict[str, object]:
         source = "full" if job.indices is None else str(job.indices.parent)
         return {**training_settings(job.settings, job.sha256, self.evaluation), "coreset": source}
 
 
-def cell_title(cell: Cell, seed: int) -> str:
+def cell_title(cell: Planned, seed: int) -> str:
     """Returns what a selection is called in a message."""
     return f"selection by {cell.name} at ratio {cell.wanted.ratio:g} with seed {seed}"
 

@@ -63,7 +63,7 @@ def read_further_datasets(
     Args:
         evaluation: What was asked for.
         settings: Hold the data set's own seed.
-        dataset: As `read_dataset` gives it.
+        dataset: What `read_dataset` gives.
 
     Raises:
         DataError: if something is missing, damaged or unfit.

@@ -11,6 +11,7 @@ from typing import Literal
 from rlsel.budget import parse_ratios
 from rlsel.checks import int_at_least, one_of, positive_int, refuse
 from rlsel.cover.settings import CoverSettings
+from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
@@ -18,7 +19,7 @@ from rlsel.models.target import ModelSpec
 from rlsel.policy.a2c import A2C
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Dynamics, Reward
-from rlsel.runs.settings import RunOptions, RunSettings
+from rlsel.runs.settings import DatasetSource, RunOptions, RunSettings
 from rlsel.selectors.base import Selector
 
 
@@ -54,12 +55,12 @@ class FinetuneRequest:
 
     Attributes:
         run: The folder of a complete `select` run of a policy.
-        settings: As recorded in that run.
-        selector: As recorded in that run.
+        settings: Data, model, training and seed that the run recorded, unless given.
+        selector: The method that the run recorded.
         ratios: The new share of the training samples to keep, in (0, 1]; a list adapts to each.
         epochs: Passes of fine-tuning (15 in the paper).
         features: `saved` uses the features that the run stored; `continued` goes on training its target model.
-        export: As recorded in that run, unless given.
+        export: How scores become a set, as the run recorded it, unless given.
         options: Where and on what.
     """
 
@@ -85,9 +86,9 @@ class ApplyRequest:
     Attributes:
         run: The folder of a complete `select` run of a policy.
         settings: The data to select from; model, training and seed as recorded in that run, unless given.
-        selector: As recorded in that run.
+        selector: The method that the run recorded.
         ratios: Share of the samples to keep, in (0, 1]; a list gives a coreset for each.
-        export: As recorded in that run, unless given.
+        export: How scores become a set, as the run recorded it, unless given.
         options: Where and on what.
     """
 
@@ -120,11 +121,33 @@ class TrainOnSubsetRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeaturesRequest:
+    """`rlsel features`: what a network that is not trained here makes of every sample.
+
+    Attributes:
+        dataset: The images.
+        variation: What is changed in them; samples that it leaves out get rows of zeros.
+        model: The network, as it is: with pretrained weights, where it has them.
+        seed: Whole number of at least 0 that draws the weights that are not pretrained.
+        options: Where and on what.
+    """
+
+    dataset: DatasetSource
+    variation: Variation = field(default_factory=Variation)
+    model: ModelSpec
+    seed: int = 0
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        int_at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A method with settings of its own, under a name of its own in a comparison.
 
     Attributes:
-        name: In tables and folders.
+        name: What tables and folders call it.
         selector: The method.
         export: How its scores become sets, over the selector's own default.
         overrides: How the user wrote its settings, for the report.

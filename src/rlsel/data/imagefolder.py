@@ -62,7 +62,7 @@ class ImageFolder:
     A pixel is what a viewer shows: grey of more than 8 bits is scaled by its depth, transparent parts show a white
     background, and the orientation that a camera noted is applied.
 
-    A root that has images and no class folders is read without labels, for `rlsel apply`.
+    A root that has images and no class folders is read without labels, for `rlsel apply` and `rlsel features`.
 
     Attributes:
         root: The folder.

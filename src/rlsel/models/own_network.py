@@ -66,16 +66,23 @@ class GivenNetwork:
 
     Attributes:
         name: What results call it.
-        make: The class or function; called as `OwnNetwork` calls it.
+        make: The class or function, called as `OwnNetwork` calls it; None where it is only known from what a run
+            recorded.
     """
 
     name: str
-    make: Callable[..., Any] = field(repr=False, metadata={"recorded": False})
+    make: Callable[..., Any] | None = field(default=None, repr=False, metadata={"recorded": False})
 
     def __post_init__(self) -> None:
-        _check_settings(self.make, {}, self.name)
+        if self.make is not None:
+            _check_settings(self.make, {}, self.name)
 
     def build(self, image_shape: tuple[int, int, int], num_classes: int) -> TargetModel:
+        if self.make is None:
+            raise ConfigurationError(
+                f"model must be one that can be built again, got {self.name!r}, which a program held in memory: go on "
+                "in that program, or select anew with model=custom model._target_=package.module.Class"
+            )
         return build_network(self.make, {}, image_shape, num_classes, setting=f"model={self.name}")
 
 

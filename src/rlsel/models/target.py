@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -57,4 +58,28 @@ class ModelSpec(Protocol):
         Raises:
             ConfigurationError: if the architecture cannot take such images.
         """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedInput:
+    """The images that the weights of a network were trained on elsewhere.
+
+    Attributes:
+        mean: Channel means that they were normalised with, of pixels from 0 to 1.
+        std: Channel standard deviations, likewise.
+        side: Height and width in pixels.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    side: int
+
+
+@runtime_checkable
+class Pretrained(Protocol):
+    """A `ModelSpec` that can begin with weights from elsewhere."""
+
+    def trained_on(self) -> TrainedInput | None:
+        """Returns what the weights were trained on; None where the parameters are fresh."""
         ...

@@ -10,7 +10,7 @@ from torch import nn
 from rlsel.checks import nearest
 from rlsel.errors import ConfigurationError
 from rlsel.models.network import split_network
-from rlsel.models.target import TargetModel
+from rlsel.models.target import TargetModel, TrainedInput
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,13 @@ class TimmModel:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise ConfigurationError(f"{setting} could not be built ({reason}): use another network") from error
         return split_network(network, image_shape, num_classes, setting=setting)
+
+    def trained_on(self) -> TrainedInput | None:
+        """Returns what timm's weights of that name were trained on; None without `pretrained`."""
+        if not self.pretrained:
+            return None
+        given = _timm().models.get_pretrained_cfg(self.name)
+        return TrainedInput(mean=tuple(given.mean), std=tuple(given.std), side=int(given.input_size[-1]))
 
 
 def _timm() -> ModuleType:

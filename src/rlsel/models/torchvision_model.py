@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rlsel.checks import nearest
 from rlsel.errors import ConfigurationError
 from rlsel.models.network import split_network
-from rlsel.models.target import TargetModel
+from rlsel.models.target import TargetModel, TrainedInput
 
 _WITH_AUXILIARY_HEADS = ("googlenet", "inception_v3")
 
@@ -45,6 +45,16 @@ class TorchvisionModel:
         if channels == 1:
             network = nn.Sequential(_GreyToColour(), network)
         return split_network(network, image_shape, num_classes, setting=f"model.name={self.name}")
+
+    def trained_on(self) -> TrainedInput | None:
+        """Returns what the weights, which torchvision must know, were trained on; None without weights."""
+        if self.weights is None:
+            return None
+        from torchvision import models
+
+        known = models.get_model_weights(self.name)
+        preset = known[self.weights.removeprefix(f"{known.__name__}.")].transforms()
+        return TrainedInput(mean=tuple(preset.mean), std=tuple(preset.std), side=int(preset.crop_size[0]))
 
     def _network(self, num_classes: int) -> nn.Module:
         from torchvision import models

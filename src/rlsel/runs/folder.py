@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rlsel.budget import format_ratio
-from rlsel.errors import CoresetError, RlselError, StorageError
+from rlsel.errors import RlselError, StorageError
 from rlsel.files import make_folder, write_json, write_text
 
 OUTPUTS = Path("outputs")
+
+CONFIG_FILE, STATUS_FILE = "config.yaml", "status.json"
 
 
 def cell_name(ratio: float, seed: int, digest: str | None) -> str:
@@ -49,12 +51,12 @@ class RunFolder:
         import yaml
 
         make_folder(self.path)
-        write_text(self.path / "config.yaml", yaml.safe_dump({"command": command, **settings}, sort_keys=False))
+        write_text(self.path / CONFIG_FILE, yaml.safe_dump({"command": command, **settings}, sort_keys=False))
         self.set_state("running")
 
     def set_state(self, state: str, error: str | None = None) -> None:
         """Writes `status.json`."""
-        write_json(self.path / "status.json", {"state": state, "error": error, "settings_hash": self.digest})
+        write_json(self.path / STATUS_FILE, {"state": state, "error": error, "settings_hash": self.digest})
 
 
 def run_folder(
@@ -63,10 +65,10 @@ def run_folder(
     """Returns the folder of one coreset.
 
     Args:
-        command: That makes it.
+        command: The command that makes it.
         dataset: The data set's name.
         row: The selector's name, or what a comparison calls it.
-        name: Of the folder, by `cell_name`.
+        name: The folder's own name, by `cell_name`.
         run_dir: What the user gave.
         several: Whether the command, or a sweep that it belongs to, makes more than one.
         digest: Hash of the settings.
@@ -85,16 +87,16 @@ class InFolder(Protocol):
         ...
 
 
-Cell = TypeVar("Cell", bound=InFolder)
+Item = TypeVar("Item", bound=InFolder)
 
 
-def to_make(cells: Sequence[Cell], *, again: bool) -> list[Cell]:
+def to_make(items: Sequence[Item], *, again: bool) -> list[Item]:
     """Returns what is not made yet, or all of it if it is to be made again, once it is certain that it can be written.
 
     Raises:
         StorageError: if it cannot.
     """
-    missing = [cell for cell in cells if again or not cell.folder.complete]
+    missing = [item for item in items if again or not item.folder.complete]
     if missing:
         check_writable(missing[0].folder.path)
     return missing
@@ -140,7 +142,7 @@ def begun(folders: list[RunFolder], command: str, settings: Sequence[Mapping[str
     except RlselError as error:
         for before, folder in zip(found, folders, strict=True):
             before.remove_the_rest(folder.path)
-            if (folder.path / "status.json").exists() and not folder.complete:
+            if (folder.path / STATUS_FILE).exists() and not folder.complete:
                 folder.set_state("failed", str(error))
         raise
     except Exception as error:
@@ -162,43 +164,10 @@ def _first_missing(path: Path) -> Path | None:
 
 def _read_status(path: Path) -> dict[str, Any]:
     try:
-        status = json.loads((path / "status.json").read_text())
+        status = json.loads((path / STATUS_FILE).read_text())
     except (OSError, ValueError):
         return {}
     return status if isinstance(status, dict) else {}
-
-
-def require_finished(run: Path) -> None:
-    """Refuses a run that was interrupted or failed.
-
-    Raises:
-        CoresetError: if its `status.json` says so.
-    """
-    state = _read_status(run).get("state", "complete")
-    if state != "complete":
-        raise CoresetError(
-            f"run must be the folder of a finished run, got {str(run)!r}, which is {state}: repeat the command that "
-            "made it, which goes on from there"
-        )
-
-
-def scored_alike(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Returns whether a folder holds a finished selection whose settings differ in the ratio and the export only."""
-    import yaml
-
-    if _read_status(path).get("state") != "complete":
-        return False
-    try:
-        recorded = yaml.safe_load((path / "config.yaml").read_text())
-    except (OSError, yaml.YAMLError):
-        return False
-    cut = ("command", "ratio", "export")
-    return (
-        isinstance(recorded, dict)
-        and recorded.get("command") == "select"
-        and {key: value for key, value in recorded.items() if key not in cut}
-        == {key: value for key, value in settings.items() if key not in cut}
-    )
 
 
 def check_writable(path: Path) -> None:
@@ -220,11 +189,11 @@ def check_writable(path: Path) -> None:
             return
 
 
-def common_parent(cells: Sequence[InFolder], run_dir: Path | None) -> Path:
+def common_parent(items: Sequence[InFolder], run_dir: Path | None) -> Path:
     """Returns the folder that holds all the run folders: `run_dir`, else the deepest one; a single one itself."""
     import os
 
-    paths = [cell.folder.path for cell in cells]
+    paths = [item.folder.path for item in items]
     if len(paths) == 1:
         return paths[0]
     return Path(os.path.commonpath(paths)) if run_dir is None else run_dir.absolute()

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlsel.data.variation import Variation
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
-from rlsel.runs.settings import RunSettings
+from rlsel.models.target import ModelSpec
+from rlsel.runs.settings import DatasetSource, RunSettings
 from rlsel.selectors.base import Selector
 
 SHARED_PARTS = ("policy", "reward", "cover")
@@ -39,6 +41,9 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
         return [plain(item) for item in value]
     if isinstance(value, Path):
         return str(value.resolve())
+    for kind in (float, str):
+        if isinstance(value, kind):
+            return kind(value)  # those of NumPy are none to YAML
     return value
 
 
@@ -46,12 +51,16 @@ def run_settings(settings: RunSettings) -> dict[str, Any]:
     """Returns the nodes `dataset`, `model`, `training`, the `seed`, and what is said of the training to come."""
     to_come = {name: plain(getattr(settings, name)) for name in ("for_model", "for_steps", "for_epochs")}
     return {
-        "dataset": plain(settings.dataset) | _without_target(plain(settings.variation)),
-        "model": plain(settings.model),
+        **data_and_model(settings.dataset, settings.variation, settings.model),
         "training": _without_target(plain(settings.training)),
         "seed": settings.seed,
         **({} if settings.purpose is None else to_come),
     }
+
+
+def data_and_model(dataset: DatasetSource, variation: Variation, model: ModelSpec) -> dict[str, Any]:
+    """Returns the nodes `dataset` and `model`."""
+    return {"dataset": plain(dataset) | _without_target(plain(variation)), "model": plain(model)}
 
 
 def training_settings(settings: RunSettings, sha256: str, evaluation: EvaluationSettings) -> dict[str, Any]:
@@ -62,7 +71,7 @@ def training_settings(settings: RunSettings, sha256: str, evaluation: Evaluation
 
     Args:
         settings: Data, model, training and seed.
-        sha256: Of the `indices.npy` of what is trained on.
+        sha256: The SHA-256 of the `indices.npy` of what is trained on.
         evaluation: What the model is measured on besides the test split.
     """
     return {**run_settings(settings), "indices_sha256": sha256, **evaluation_settings(evaluation)}

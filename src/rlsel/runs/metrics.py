@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+METRICS_FILE = "metrics.jsonl"
+
 
 class MetricsFile:
     """Begins a file of JSON lines anew and appends to it."""

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from rlsel.checks import int_at_least, one_of, positive_int, refuse
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
+from rlsel.errors import DataError
 from rlsel.models.target import ModelSpec
 from rlsel.selectors.base import Purpose
 from rlsel.training.devices import DeviceSettings
@@ -20,7 +21,7 @@ class DatasetSource(Protocol):
 
     @property
     def name(self) -> str:
-        """As on the command line and in `conf/dataset/`. A class variable will do."""
+        """The name on the command line and in `conf/dataset/`. A class variable will do."""
         ...
 
     def load(self) -> Dataset:
@@ -38,13 +39,13 @@ class GivenDataset:
 
     Attributes:
         name: What results call it.
-        fingerprint: As of the data set; with the name, this stands for it in what is recorded.
-        dataset: The data set itself.
+        fingerprint: The data set's; with the name, this stands for it in what is recorded.
+        dataset: The data set itself; None where it is only known from such a record.
     """
 
     name: str
     fingerprint: str
-    dataset: Dataset = field(repr=False, compare=False, metadata={"recorded": False})
+    dataset: Dataset | None = field(default=None, repr=False, compare=False, metadata={"recorded": False})
 
     @classmethod
     def of(cls, dataset: Dataset) -> GivenDataset:
@@ -52,7 +53,16 @@ class GivenDataset:
         return cls(name=dataset.name, fingerprint=dataset.fingerprint, dataset=dataset)
 
     def load(self) -> Dataset:
-        """Returns it."""
+        """Returns it.
+
+        Raises:
+            DataError: if it is only known from a record.
+        """
+        if self.dataset is None:
+            raise DataError(
+                f"dataset must be given for a run on data that a program held in memory, got none for {self.name!r}: "
+                "give where it lies now, as in dataset=arrays dataset.path=FILE.npz"
+            )
         return self.dataset
 
 

@@ -115,9 +115,9 @@ def load_target(folder: Path, spec: ModelSpec, takes: TargetInput) -> TargetMode
     """Reads `target.safetensors`.
 
     Args:
-        folder: Of the run.
+        folder: The run folder.
         spec: The model's architecture.
-        takes: As `load_target_input` gave it.
+        takes: What `load_target_input` gave.
 
     Returns:
         The trained model, in the channels-last memory format.

@@ -17,7 +17,7 @@ from rlsel.training.checkpoints import load_tensors, save_tensors
 STATE_FEATURES = 64
 """Most columns that features make of a state."""
 
-POLICY_FILE = "policy.safetensors"
+POLICY_FILE, FEATURES_FILE = "policy.safetensors", "features.safetensors"
 
 _BEHAVIOUR = tuple(item.name for item in fields(Behaviour))
 
@@ -206,7 +206,7 @@ class StoredPolicy:
         }
         if self.evidence.behaviour is not None:
             known |= {f"behaviour.{name}": getattr(self.evidence.behaviour, name) for name in _BEHAVIOUR}
-        save_tensors(folder / "features.safetensors", known)
+        save_tensors(folder / FEATURES_FILE, known)
 
     @classmethod
     def load(cls, folder: Path) -> StoredPolicy:
@@ -216,7 +216,7 @@ class StoredPolicy:
             CoresetError: if a file is missing or damaged.
         """
         networks = PolicyNetworks.load(folder / POLICY_FILE)
-        known = load_tensors(folder / "features.safetensors")
+        known = load_tensors(folder / FEATURES_FILE)
         behaviour = None
         if f"behaviour.{_BEHAVIOUR[0]}" in known:
             behaviour = Behaviour(**{name: known[f"behaviour.{name}"] for name in _BEHAVIOUR})

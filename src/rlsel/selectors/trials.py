@@ -34,8 +34,8 @@ from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import Progress, Training, build_model
 
 STEP_SHARE = 0.25
-"""The share of the steps to come that a trial takes: two rounds of a quarter found the better of the reward and a random
-choice in nine of ten regimes (`rlsel/policy/README.md`, findings)."""
+"""The share of the steps to come that a trial takes: two rounds of a quarter found the better of the reward and a
+random choice in nine of ten regimes (`rlsel/policy/README.md`, findings)."""
 
 _LEAST_STEPS = 20
 

@@ -79,6 +79,10 @@ class Checkpointing:
     path: Path
     every_seconds: float = 30.0
 
+    def remove(self) -> None:
+        """Removes the file if it exists."""
+        self.path.unlink(missing_ok=True)
+
 
 def build_model(spec: ModelSpec, dataset: Dataset, streams: Streams) -> TargetModel:
     """Builds a model with initial parameters of the stream "parameters", in the channels-last memory format."""

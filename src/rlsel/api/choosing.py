@@ -1,0 +1,310 @@
+"""Choosing the part of a data set worth training on, and the features that some methods choose by."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlsel.api.setup import Model, Setup, read, settle
+from rlsel.applying import LearnedPolicy, judging_selector
+from rlsel.budget import kept_count, parse_ratios
+from rlsel.checks import refuse
+from rlsel.commands.requests import SelectRequest
+from rlsel.coreset import Coreset
+from rlsel.cutting import cut
+from rlsel.data.dataset import Dataset
+from rlsel.embedding import embed
+from rlsel.errors import CoresetError, DataError
+from rlsel.export import ExportSettings
+from rlsel.making import coreset_of
+from rlsel.naming import model_by_name, selector_by_name
+from rlsel.runs.in_memory import RunInMemory
+from rlsel.runs.plan import Plan, plan_one
+from rlsel.runs.reader import read_run
+from rlsel.selection import Wanted, select_from
+from rlsel.selectors.base import SelectionTask, Selector
+from rlsel.training.settings import TrainingSettings
+
+
+def select(
+    dataset: object,
+    ratio: float = 0.7,
+    *,
+    model: Model = None,
+    selector: str | Selector = "rl_selector",
+    seed: int | None = None,
+    training: TrainingSettings | None = None,
+    export: ExportSettings | None = None,
+    features: NDArray[Any] | Tensor | None = None,
+    holdout: float = 0.0,
+    for_model: Model = None,
+    for_steps: int | None = None,
+    for_epochs: int | None = None,
+    setup: Setup | None = None,
+) -> Coreset:
+    """Chooses the part of a data set worth training on.
+
+    Args:
+        dataset: What is selected from; see the module.
+        ratio: Share to keep, in (0, 1].
+        model: The target model that is trained to judge the samples.
+        selector: The method, by name or with settings of its own.
+        seed: At least 0; None for that of the setup, which is 0 where nothing is said.
+        training: How the target model is trained.
+        export: How scores become a set, over the method's own default.
+        features: (N, D) features of all samples, in place of the target model's.
+        holdout: Share that is set aside first, class by class, to measure on.
+        for_model: The model that will be trained on the coreset; None for the one that selects. Naming it, or one of
+            the next two, lets `rl_selector` try its choice on that training.
+        for_steps: Optimiser steps that it will take.
+        for_epochs: Passes over the coreset that it will make, in place of `for_steps`.
+        setup: The rest: device, columns of a Hugging Face data set, a reporter; what is given beside it wins.
+
+    Returns:
+        The coreset; `coreset.indices` are positions in `dataset`, and `coreset.save(folder)` writes it to disk.
+
+    Raises:
+        RlselError: for unfit data or settings.
+
+    Example:
+        >>> import numpy as np, rlsel
+        >>> from sklearn.datasets import load_digits
+        >>> images, labels = load_digits().images.astype("float32"), load_digits().target
+        >>> coreset = rlsel.select((images, labels), ratio=0.5, selector="random")
+        >>> images[coreset.indices].shape
+        (899, 8, 8)
+    """
+    [coreset] = select_many(
+        dataset,
+        selectors=[selector],
+        ratios=[ratio],
+        model=model,
+        seed=seed,
+        training=training,
+        export=export,
+        features=features,
+        holdout=holdout,
+        for_model=for_model,
+        for_steps=for_steps,
+        for_epochs=for_epochs,
+        setup=setup,
+    ).values()
+    return coreset
+
+
+def select_many(
+    dataset: object,
+    *,
+    selectors: Sequence[str | Selector] = ("rl_selector",),
+    ratios: Sequence[float] = (0.7,),
+    model: Model = None,
+    seed: int | None = None,
+    training: TrainingSettings | None = None,
+    export: ExportSettings | None = None,
+    features: NDArray[Any] | Tensor | None = None,
+    holdout: float = 0.0,
+    for_model: Model = None,
+    for_steps: int | None = None,
+    for_epochs: int | None = None,
+    setup: Setup | None = None,
+) -> dict[tuple[str, float], Coreset]:
+    """Makes the coresets of several methods at several ratios from one training of the target model.
+
+    Args:
+        dataset: What is selected from, as in `select`.
+        selectors: The methods, each once.
+        ratios: Shares to keep, each once.
+        model: The target model.
+        seed: At least 0; None for that of the setup, which is 0 where nothing is said.
+        training: How the target model is trained.
+        export: How scores become sets.
+        features: (N, D) features in place of the target model's.
+        holdout: Share that is set aside first.
+        for_model: The model that will be trained on the coresets, as in `select`, and so are the next two.
+        for_steps: Optimiser steps that it will take.
+        for_epochs: Passes over the coreset that it will make.
+        setup: The rest.
+
+    Returns:
+        The coresets by the selector's name and the ratio, in the order asked for; each is the one that `select` gives.
+
+    Raises:
+        RlselError: for unfit data or settings.
+    """
+    began = time.monotonic()
+    setup = settle(setup, model=model, training=training, seed=seed)
+    settings, data = read(dataset, setup, holdout=holdout)
+    to_come = None if for_model is None else model_by_name(for_model)
+    settings = replace(settings, for_model=to_come, for_steps=for_steps, for_epochs=for_epochs)
+    request = SelectRequest(
+        settings=settings,
+        selectors=tuple(selector_by_name(one) for one in selectors),
+        ratios=parse_ratios(tuple(ratios)),
+        export=export or ExportSettings(),
+    )
+    for ratio in request.ratios:
+        kept_count(ratio, len(data.train))
+    digest, own = _features(features, data)
+    plans = [
+        plan_one(settings, one, ratio, export=request.export, features=digest)
+        for one in request.selectors
+        for ratio in request.ratios
+    ]
+    with setup.device.computing() as fabric:
+        task = SelectionTask(
+            dataset=data,
+            model=settings.model,
+            training=settings.training,
+            purpose=settings.purpose,
+            fabric=fabric,
+            seed=settings.seed,
+            features=own,
+            reporter=setup.reporter,
+        )
+        found = _made(plans, task, setup_seconds=time.monotonic() - began)
+    return {(plan.wanted.selector.name, plan.wanted.ratio): found[plan] for plan in plans}
+
+
+def _made(plans: Sequence[Plan], task: SelectionTask, *, setup_seconds: float) -> dict[Plan, Coreset]:
+    """Makes the planned coresets, each with what its run folder would hold."""
+    by_wanted = {plan.wanted: plan for plan in plans}
+    rows: dict[Wanted, list[Mapping[str, float]]] = {wanted: [] for wanted in by_wanted}
+    found = {}
+    for made in select_from(
+        task, list(by_wanted), setup_seconds=setup_seconds, on_epoch=lambda wanted, row: rows[wanted].append(row)
+    ):
+        plan = by_wanted[made.wanted]
+        run = RunInMemory(plan=plan, metrics=rows[made.wanted])
+        found[plan] = replace(coreset_of(made, plan, task), run=run)
+    return found
+
+
+def apply(
+    policy: Coreset | Path | str,
+    dataset: object,
+    ratio: float = 0.7,
+    *,
+    seed: int | None = None,
+    export: ExportSettings | None = None,
+    setup: Setup | None = None,
+) -> Coreset:
+    """Lets a learned policy choose from data that it has not seen; trains nothing, and needs no labels.
+
+    Args:
+        policy: A coreset of `rl_selector`, as `select` gives it in this process, or the folder of a `select` run.
+        dataset: What is selected from: images of the same shape and on the same scale.
+        ratio: Share to keep, in (0, 1].
+        seed: Seed of the draw; None for that of the setup.
+        export: How scores become a set, over the method's own default.
+        setup: Device, columns of a Hugging Face data set, a reporter.
+
+    Raises:
+        CoresetError: if there is no policy that can judge other samples, or a file of the run is missing or damaged.
+        RlselError: for unfit data or settings.
+    """
+    began = time.monotonic()
+    (ratio,) = parse_ratios(ratio)
+    source = _in_memory(policy) if isinstance(policy, Coreset) else _on_disk(Path(policy))
+    learned = source.policy
+    setup = settle(setup, model=learned.spec, training=learned.training, seed=seed)
+    settings, data = read(dataset, setup, needs_labels=False)
+    kept_count(ratio, len(data.train))
+    plan = plan_one(
+        settings,
+        learned.selector,
+        ratio,
+        export=export or ExportSettings(),
+        command="apply",
+        further={
+            "run": None if source.folder is None else str(source.folder),
+            "run_settings_hash": source.settings_hash,
+        },
+    )
+    with setup.device.computing() as fabric:
+        scores = learned.scores(learned.features_of(data, fabric), data, ratio)
+    origin = plan.origin(wall_seconds=time.monotonic() - began, parent=source.folder)
+    return replace(cut(scores, data, origin, setup.reporter.note), run=RunInMemory(plan=plan))
+
+
+class _Source(NamedTuple):
+    """A learned policy, the hash of the settings that it was learned with, and its run folder, where it has one."""
+
+    policy: LearnedPolicy
+    settings_hash: str
+    folder: Path | None
+
+
+def _in_memory(coreset: Coreset) -> _Source:
+    if not isinstance(coreset.policy, LearnedPolicy):
+        raise CoresetError(
+            "policy must be a coreset that rlsel.select made with selector='rl_selector', got one of "
+            f"{coreset.provenance.selector.name} without a policy: of a run on disk, give its folder"
+        )
+    return _Source(coreset.policy, coreset.provenance.settings_hash, None)
+
+
+def _on_disk(folder: Path) -> _Source:
+    run = read_run(folder.absolute(), "policy")
+    selector, recorded = judging_selector(run, run.selector())
+    return _Source(LearnedPolicy.load(run, selector, run.run_settings()), recorded.settings_hash, run.folder)
+
+
+def features(
+    dataset: object, *, model: Model = None, seed: int | None = None, setup: Setup | None = None
+) -> NDArray[np.float32]:
+    """Computes what a network that is not trained makes of every sample, for `features=` of `select`.
+
+    Args:
+        dataset: Images, with or without labels.
+        model: The network, with pretrained weights where it has them, as `TimmModel(name=..., pretrained=True)`.
+        seed: Seed of weights that are not pretrained; None for that of the setup.
+        setup: Device, columns of a Hugging Face data set, a reporter.
+
+    Returns:
+        (N, D) float32, a row for each sample.
+
+    Raises:
+        RlselError: for unfit data, or a network that does not take it.
+
+    Example:
+        >>> import rlsel
+        >>> from sklearn.datasets import load_digits
+        >>> images, labels = load_digits().images.astype("float32"), load_digits().target
+        >>> features = rlsel.features(images, model="small_cnn")  # random weights: for want of a download
+        >>> features.shape
+        (1797, 32)
+        >>> len(rlsel.select((images, labels), ratio=0.1, selector="k_center", features=features))
+        180
+    """
+    setup = settle(setup, model=model, seed=seed)
+    settings, data = read(dataset, setup, needs_labels=False)
+    with setup.device.computing() as fabric:
+        embedding = embed(data, settings.model, fabric=fabric, seed=settings.seed)
+    for line in embedding.notes:
+        setup.reporter.note(line)
+    return embedding.features
+
+
+def _features(given: NDArray[Any] | Tensor | None, dataset: Dataset) -> tuple[str | None, Tensor | None]:
+    """Returns the digest of the user's features, that of an `.npy` file with them, and those of the candidates."""
+    if given is None:
+        return None, None
+    array = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    if array.ndim != 2 or len(array) != len(dataset.source) or array.dtype.kind not in "fiu":
+        raise refuse("features", f"({len(dataset.source)}, D) numbers, a row for each sample", array.shape)
+    values = torch.from_numpy(array.astype(np.float32))
+    if not torch.isfinite(values).all():
+        raise DataError("features must be finite numbers, got NaN or infinity")
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return hashlib.sha256(file.getvalue()).hexdigest(), values[dataset.train.in_source()]

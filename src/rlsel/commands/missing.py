@@ -1,0 +1,51 @@
+"""What the commands that make coresets have in common: only what is not there yet is made, from data read once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from rlsel.budget import kept_count
+from rlsel.commands.datasets import read_dataset
+from rlsel.data.dataset import Dataset
+from rlsel.runs.folder import common_parent, to_make
+from rlsel.runs.plan import Planned
+from rlsel.runs.settings import RunOptions, RunSettings
+
+Work = Callable[[Sequence[Planned], Dataset, Fabric], None]
+"""Checks what is left to check, then makes coresets of a data set on a device, and saves them."""
+
+
+def make_missing(
+    planned: Sequence[Planned],
+    work: Work,
+    *,
+    settings: RunSettings,
+    options: RunOptions,
+    needs_labels: bool = True,
+) -> Path:
+    """Makes the planned coresets that do not exist yet.
+
+    Args:
+        planned: All that was asked for.
+        work: Makes what is missing.
+        settings: Name the data set.
+        options: Where and on what.
+        needs_labels: Whether something is to be trained on the labels.
+
+    Returns:
+        The run folder; the folder that holds all of them where there are several.
+
+    Raises:
+        RlselError: for a user's mistake.
+    """
+    missing = to_make(planned, again=options.resume == "never")
+    if missing:
+        dataset = read_dataset(settings, needs_labels=needs_labels)
+        for one in planned:
+            kept_count(one.wanted.ratio, len(dataset.train))
+        with options.device.computing() as fabric:
+            work(missing, dataset, fabric)
+    return common_parent(planned, options.run_dir)

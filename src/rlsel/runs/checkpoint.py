@@ -1,0 +1,27 @@
+"""The checkpoint of a training in a run folder: where it lies, and when it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rlsel.training.loop import Checkpointing
+
+
+@contextmanager
+def training_checkpoint(folder: Path, digest: str, *, resume: bool) -> Iterator[Checkpointing]:
+    """Gives a training the place of its checkpoint, which goes when the block ends well.
+
+    Whatever the block raises, an interruption above all, leaves the checkpoint for the next attempt.
+
+    Args:
+        folder: The run folder; the block makes it where it does not exist.
+        digest: Hash of the settings of the training, so that another training does not take it up.
+        resume: Whether an interrupted training is taken up again; else its checkpoint goes first.
+    """
+    checkpointing = Checkpointing(path=folder / f".training-{digest}.ckpt")
+    if not resume:
+        checkpointing.remove()
+    yield checkpointing
+    checkpointing.remove()
