@@ -244,6 +244,10 @@ def test_saving_again_leaves_nothing_of_the_coreset_before(tmp_path: Path) -> No
     small().save(tmp_path)
     assert same(Coreset.load(tmp_path), small())
     assert not (tmp_path / "hardness.npy").exists()
+    replace(small(), near_duplicates=np.array([0, 0, 2, 3])).save(tmp_path)
+    assert Coreset.load(tmp_path).near_duplicates.tolist() == [0, 0, 2, 3]  # type: ignore[union-attr]
+    small().save(tmp_path)
+    assert Coreset.load(tmp_path).near_duplicates is None
 
 
 def test_an_interrupted_save_is_no_coreset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def rows(folder: Path) -> list[Mapping[str, float]]:
 def test_a_run_folder_holds_what_the_contract_says(request_for: Request, tmp_path: Path) -> None:
     folder = run(request_for())
     assert folder == tmp_path / "run"
-    assert names(folder) == FILES | LEARNED
+    assert names(folder) - {"near_duplicates.npy"} == FILES | LEARNED
     coreset, content = Coreset.load(folder), record(folder)
     assert len(coreset) == 27
     assert content["num_selected"] == sum(content["class_counts"]) == 27
@@ -435,7 +435,7 @@ def test_a_minimum_that_the_budget_does_not_allow_is_said(request_for: Request, 
     export = ExportSettings(min_per_class=9)
     folder = select(request_for(selectors=(Random(),), ratios=(0.2,), export=export), reporter)
     assert min(record(folder)["class_counts"]) == 6, "18 of 90 are six of each class"
-    assert reporter.notes[1:] == ["note: export.min_per_class=9 needs 27 samples, the ratio keeps 18: it is lowered"]
+    assert reporter.notes[1:-1] == ["note: export.min_per_class=9 needs 27 samples, the ratio keeps 18: it is lowered"]
 
 
 def test_the_training_to_come_is_tried_and_recorded(request_for: Request, settings: RunSettings, reporter: Any) -> None:
@@ -472,6 +472,10 @@ def test_of_planted_copies_one_is_kept_before_a_second(request_for: Request, tmp
 
     kept = Coreset.load(run(request_for(settings=source, ratios=(0.5,)))).indices
 
+    coreset = Coreset.load(tmp_path / "run")
+    assert coreset.near_duplicates is not None
+    assert coreset.near_duplicates[120:].tolist() == list(range(60))
+    assert np.array_equal(coreset.at_ratio(0.5).indices, kept)  # another cut knows the copies too
     twice = np.intersect1d(kept[kept < 60] + 120, kept)
     assert len(kept) == 90
     assert len(twice) <= 15  # a quarter of the sixty copies; a random half keeps both of fifteen

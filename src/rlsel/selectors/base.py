@@ -177,8 +177,8 @@ class Scores:
             of being drawn is proportional to its exponential; 0 is the threshold of a policy).
         policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
         hardness: (N,) float32, high = hard, for `export.trim_hardest`; None where the score itself says it.
-        groups: (N,) int64, equal for near-duplicates of one another, for `export.near_duplicates`; None where the
-            method does not look for them.
+        groups: (N,) int64, for each sample the first of its near-duplicates, itself where it has none, for
+            `export.near_duplicates`; None where the method does not look for them.
         outcome: What trials said about the choice; None without any.
         shared_seconds: Seconds of work that was found done, as another ratio of the run had needed it before.
     """
