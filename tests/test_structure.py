@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -46,6 +47,21 @@ def test_values_are_built_and_the_rest_keeps_its_default() -> None:
 def test_what_does_not_fit_is_refused(node: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         build(Outer, node, "outer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    inners: Mapping[str, Inner]
+
+
+def test_levels_with_free_names_are_built_each() -> None:
+    assert build(Named, {"inners": {"a": {"size": 2}, "b": {}}}, "named") == Named(
+        inners={"a": Inner(size=2), "b": Inner()}
+    )
+    with pytest.raises(ConfigurationError, match=r"named\.inners\.a\.size must be an integer, got 'x'"):
+        build(Named, {"inners": {"a": {"size": "x"}}}, "named")
+    with pytest.raises(ConfigurationError, match=r"named\.inners must be a group of settings"):
+        build(Named, {"inners": 3}, "named")
 
 
 def test_fields_that_are_no_keys() -> None:

@@ -1,7 +1,7 @@
 """Checks of single values, with one form of message: *name* must be *allowed*, got *value*: *remedy*."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from rlsel.errors import ConfigurationError
@@ -72,6 +72,19 @@ def one_of(name: str, value: object, allowed: Collection[str]) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise refuse(name, "one of " + ", ".join(sorted(allowed)), value, nearest(str(value), allowed))
     return value
+
+
+def require_some(name: str, given: Sequence[object]) -> None:
+    """Raises `ConfigurationError` for an empty list."""
+    if not given:
+        raise refuse(name, "a list of at least one", "[]")
+
+
+def require_each_once(name: str, given: Sequence[object]) -> None:
+    """Raises `ConfigurationError` for a list that holds a value twice."""
+    for value in given:
+        if given.count(value) > 1:
+            raise ConfigurationError(f"{name} must name each once, got {value} twice: remove one")
 
 
 def nearest(given: str, allowed: Collection[str]) -> str:

@@ -59,6 +59,15 @@ def setting_names(cls: type[Any]) -> frozenset[str]:
     return frozenset(field.name for field in fields(cls) if field.init)
 
 
+def required_settings(cls: type[Any]) -> frozenset[str]:
+    """Returns the names of those fields that have no default."""
+    return frozenset(
+        field.name
+        for field in fields(cls)
+        if field.init and field.default is MISSING and field.default_factory is MISSING
+    )
+
+
 def build(
     cls: type[Built], node: Node, key: str, *, supplied: Node | None = None, hidden: Collection[str] = ()
 ) -> Built:
@@ -83,9 +92,9 @@ def build(
         if name not in allowed:
             raise unknown_key(f"{key}.{name}", allowed)
         values[name] = convert(value, types_of[name], f"{key}.{name}")
+    required = required_settings(cls)
     for field in fields(cls):  # type: ignore[arg-type]
-        required = field.init and field.default is MISSING and field.default_factory is MISSING
-        if required and field.name not in values:
+        if field.name in required and field.name not in values:
             raise ConfigurationError(f"{key}.{field.name} must be given: add {key}.{field.name}=VALUE")
     return cls(**values)
 
@@ -137,6 +146,8 @@ _SCALARS: Mapping[type, str] = {
 def convert(value: Plain, wanted: Annotation, key: str) -> Plain:
     """Turns a plain value into the annotated type; an integer serves as a float, a list as a tuple.
 
+    The items of a level whose names are free are converted each.
+
     Args:
         value: A value of the configuration.
         wanted: The annotation of the field.
@@ -152,6 +163,9 @@ def convert(value: Plain, wanted: Annotation, key: str) -> Plain:
         return _convert_literal(value, get_args(wanted), key)
     if origin is tuple or wanted is tuple:
         return _convert_tuple(value, get_args(wanted), key)
+    if origin is Mapping:
+        _, item_type = get_args(wanted)
+        return {name: convert(item, item_type, f"{key}.{name}") for name, item in as_node(value, key).items()}
     if wanted in _SCALARS:
         return _convert_scalar(value, wanted, key)
     if wanted is type(None) and value is not None:

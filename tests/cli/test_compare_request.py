@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rlsel.commands.comparison_jobs import USUAL_HOLDOUT
 from rlsel.commands.outcomes import PartlyFailedError
-from rlsel.commands.requests import CompareRequest
+from rlsel.comparing.request import CompareRequest
+from rlsel.comparing.worker import USUAL_HOLDOUT
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation

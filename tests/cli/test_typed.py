@@ -19,7 +19,8 @@ from hydra.core.override_parser.types import Override
 
 from rlsel.cli.loggers import CsvLog, TensorBoardLog
 from rlsel.cli.typed import PATH_KEYS, as_typed, given_paths
-from rlsel.commands.requests import ApplyRequest, CompareRequest, FinetuneRequest, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.requests import ApplyRequest, FinetuneRequest, SelectRequest, TrainOnSubsetRequest
+from rlsel.comparing.request import CompareRequest
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.runs.settings import RunOptions
 

@@ -15,12 +15,13 @@ import torch
 import yaml
 
 from rlsel.commands.compare import compare
-from rlsel.commands.comparison import Comparison
-from rlsel.commands.datasets import read_dataset
 from rlsel.commands.outcomes import PartlyFailedError
-from rlsel.commands.requests import CompareRequest, Row, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.requests import SelectRequest, TrainOnSubsetRequest
 from rlsel.commands.select import select
 from rlsel.commands.train_on_subset import train_on_subset
+from rlsel.comparing import worker
+from rlsel.comparing.core import prepare
+from rlsel.comparing.request import CompareRequest, Row
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
 from rlsel.errors import ConfigurationError, DataError
@@ -29,6 +30,7 @@ from rlsel.export import ExportSettings
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.vit import ViT
 from rlsel.policy.ppo import PPO
+from rlsel.runs.comparison_files import read_comparison
 from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
 from rlsel.selectors.el2n import EL2N
@@ -221,6 +223,15 @@ def test_a_training_is_that_of_train_on_subset(done: Path, tmp_path: Path) -> No
     assert float(row["accuracy"]) == result["top1_last"]
     assert float(row["best_accuracy"]) == result["top1_best"]
     assert float(row["top5"]) == result["top5_last"]
+
+
+def test_the_folder_is_read_back(further: Path) -> None:
+    found = read_comparison(further)
+    assert [(run.selector, run.ratio, run.seed) for run in found.runs] == keys(further)
+    assert [run.accuracy for run in found.runs] == [float(row["accuracy"]) for row in rows(further)]
+    assert {row.selector: row.accuracy.n for row in found.summaries} == {"full": 2, "random": 2, "el2n": 2}
+    assert list(found.summaries[0].ood) == ["gaussian_noise@3", "contrast"]
+    assert (found.state, found.settings["seeds"]) == ("complete", [0, 1])
 
 
 def test_random_is_drawn_anew_for_each_seed(done: Path) -> None:
@@ -442,9 +453,7 @@ def test_a_user_s_mistake_in_a_cell_is_one_line(small: Path, reporter: Any) -> N
 def test_a_failing_training_is_named_and_tried_again(
     tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rlsel.commands import comparison_jobs
-
-    real: Callable[..., Any] = comparison_jobs.train_on
+    real: Callable[..., Any] = worker.train_on
 
     def fail_on_half(dataset: Any, indices: Any, **others: Any) -> Any:
         if len(indices) == 100:
@@ -453,7 +462,7 @@ def test_a_failing_training_is_named_and_tried_again(
 
     request = at(tmp_path, SMALL)
     with monkeypatch.context() as patched:
-        patched.setattr(comparison_jobs, "train_on", fail_on_half)
+        patched.setattr(worker, "train_on", fail_on_half)
         with pytest.raises(PartlyFailedError, match=r"small_cnn random ratio 0.5 seed 0: MemoryError: no memory"):
             compare(request, reporter)
     assert keys(tmp_path) == [("full", 1.0, 0)]
@@ -462,17 +471,16 @@ def test_a_failing_training_is_named_and_tried_again(
 
 
 def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: Any) -> None:
-    dataset = read_dataset(SETTINGS)
-    comparison = Comparison(SMALL, tmp_path, dataset, reporter)
-    selection, training = comparison.begin()
-    assert comparison.end(selection, None) == []
-    assert comparison.end(training, None) == ()
-    assert [str(failure) for failure in comparison.failures] == [
+    account = prepare(SMALL, tmp_path, reporter).account
+    selection, training = account.begin()
+    assert account.end(selection, None) == []
+    assert account.end(training, None) == ()
+    assert [str(failure) for failure in account.failures] == [
         "selection by random with seed 0: its process was killed, perhaps for want of memory",
         "small_cnn full ratio 1 seed 0: its process was killed, perhaps for want of memory",
     ]
-    assert comparison.runs() == []
-    assert comparison.overlaps() == {}
+    assert account.runs() == []
+    assert account.overlaps() == {}
 
 
 @pytest.mark.parametrize(

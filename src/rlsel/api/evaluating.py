@@ -14,8 +14,9 @@ from torch import Tensor
 
 from rlsel.api.setup import Model, Setup, read, settle
 from rlsel.checks import refuse
-from rlsel.commands.compare import run_comparison
-from rlsel.commands.requests import CompareRequest
+from rlsel.commands.outcomes import PartlyFailedError
+from rlsel.comparing.core import carry_out, prepare
+from rlsel.comparing.request import CompareRequest
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
 from rlsel.errors import CoresetError
@@ -135,18 +136,20 @@ def compare(
     """
     setup = settle(setup, model=model, training=training)
     settings, _ = read(dataset, setup, test=test, holdout=holdout)  # refused before a folder is made
-    with tempfile.TemporaryDirectory(prefix="rlsel-") as folder:  # cells are kept there while it runs
-        request = CompareRequest(
-            settings=settings,
-            selectors=tuple(selector_by_name(one) for one in selectors),
-            ratios=tuple(ratios),
-            seeds=tuple(seeds),
-            budget=budget,
-            export=export or ExportSettings(),
-            options=RunOptions(run_dir=Path(folder), device=setup.device),
-        )
-        compared = run_comparison(request, setup.reporter)
-    return Comparison(compared.runs, compared.summaries, compared.markdown)
+    request = CompareRequest(
+        settings=settings,
+        selectors=tuple(selector_by_name(one) for one in selectors),
+        ratios=tuple(ratios),
+        seeds=tuple(seeds),
+        budget=budget,
+        export=export or ExportSettings(),
+        options=RunOptions(device=setup.device),
+    )
+    with tempfile.TemporaryDirectory(prefix="rlsel-") as folder:  # selections and trainings are kept there meanwhile
+        results = carry_out(prepare(request, Path(folder), setup.reporter))
+        if results.failures:
+            raise PartlyFailedError(results.failed, folder=Path(folder), by_user=results.failed_by_user)
+    return Comparison(results.runs, results.summaries, results.page)
 
 
 def _positions(coreset: Coreset | NDArray[np.int64] | None, data: Dataset) -> Tensor:

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rlsel.commands.datasets import read_dataset
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
 from rlsel.data.wrapping import Columns, as_dataset
 from rlsel.models.target import ModelSpec
 from rlsel.naming import model_by_name
+from rlsel.runs.datasets import read_dataset
 from rlsel.runs.settings import GivenDataset, RunSettings
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.reporting import Reporter, SilentReporter

@@ -30,7 +30,7 @@ from rlsel.structure import as_node, build, convert
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
-    from rlsel.commands.requests import Row
+    from rlsel.comparing.request import Row
     from rlsel.export import ExportSettings
     from rlsel.runs.settings import RunSettings
     from rlsel.selectors.base import Selector
@@ -201,7 +201,7 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
     """Carries out `rlsel compare`."""
     from rlsel.budget import parse_ratios
     from rlsel.commands.compare import compare as run
-    from rlsel.commands.requests import CompareRequest
+    from rlsel.comparing.request import CompareRequest
     from rlsel.export import ExportSettings
     from rlsel.runs.rebuilding import run_settings, selector_parts
 
@@ -237,7 +237,7 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
 def _variants(composed: Composed) -> tuple[Row, ...]:
     """Builds the rows whose settings differ from those of the others."""
     from rlsel.cli.variants import variant_nodes
-    from rlsel.commands.requests import Row
+    from rlsel.comparing.request import Row
     from rlsel.export import ExportSettings
     from rlsel.runs.rebuilding import one_selector, selector_parts
 

@@ -149,7 +149,7 @@ COMMANDS: Mapping[str, Command] = _table(
             "rlsel compare 'variants={knn:{selector:static_cover,cover.measure:knn},ppo:{policy:ppo}}'",
             "rlsel compare dataset.label_noise=0.2 'train_models=[small_cnn,{resnet18:{width:16}}]'",
         ),
-        request="rlsel.commands.requests.CompareRequest",
+        request="rlsel.comparing.request.CompareRequest",
         keys=_EVERYWHERE
         | {"dataset", "model", "training", "selectors", "variants", "ratios", "seeds", "budget", "train_models"}
         | {"policy", "reward", "cover", "export", "evaluation", "for_model", "for_steps", "for_epochs"},

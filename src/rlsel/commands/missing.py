@@ -8,8 +8,8 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from rlsel.budget import kept_count
-from rlsel.commands.datasets import read_dataset
 from rlsel.data.dataset import Dataset
+from rlsel.runs.datasets import read_dataset
 from rlsel.runs.folder import common_parent, to_make
 from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunOptions, RunSettings

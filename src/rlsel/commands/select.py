@@ -8,14 +8,13 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from rlsel.commands.datasets import features_digest, read_features
 from rlsel.commands.missing import make_missing
 from rlsel.commands.requests import SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.making import make
-from rlsel.runs.layout import selects_by_defaults
-from rlsel.runs.plan import Planned, plan_one, planned_in
-from rlsel.selectors.base import SelectionTask, Selector
+from rlsel.runs.datasets import features_digest, read_features
+from rlsel.runs.plan import Planned, planned_selection
+from rlsel.selectors.base import SelectionTask
 from rlsel.training.reporting import Reporter
 
 
@@ -46,34 +45,27 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
     return make_missing(plan(request), work, settings=request.settings, options=request.options)
 
 
-def plan(request: SelectRequest, *, row: str | None = None) -> list[Planned]:
+def plan(request: SelectRequest) -> list[Planned]:
     """Returns every coreset of a request, whether made already or not.
 
     Args:
         request: What is to be selected.
-        row: What a comparison calls the only selector of the request; None for its own name.
 
     Raises:
         ConfigurationError: if an export does not fit its selector.
     """
     features = features_digest(request.features)
+    several = len(request.selectors) * len(request.ratios) > 1
     return [
-        _planned(request, selector, ratio, features, row=row)
+        planned_selection(
+            request.settings,
+            selector,
+            ratio,
+            export=request.export,
+            features=features,
+            options=request.options,
+            several=several,
+        )
         for selector in request.selectors
         for ratio in request.ratios
     ]
-
-
-def _planned(
-    request: SelectRequest, selector: Selector, ratio: float, features: str | None, *, row: str | None
-) -> Planned:
-    source = request.settings
-    one = plan_one(source, selector, ratio, export=request.export, features=features)
-    return planned_in(
-        one,
-        source.dataset.name,
-        request.options,
-        several=len(request.selectors) * len(request.ratios) > 1,
-        row=row,
-        by_defaults=features is None and selects_by_defaults(source, one.wanted.selector, request.export),
-    )

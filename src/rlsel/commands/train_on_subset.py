@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlsel.commands.datasets import read_dataset, read_further_datasets
 from rlsel.commands.requests import TrainOnSubsetRequest
 from rlsel.commands.subsets import Subset, load_subset, subset_of
 from rlsel.coreset import indices_sha256
 from rlsel.errors import ConfigurationError
+from rlsel.runs.datasets import read_dataset, read_further_datasets
 from rlsel.runs.folder import OUTPUTS, RunFolder, cell_name, check_writable
 from rlsel.runs.layout import are_defaults, settings_hash, training_settings
 from rlsel.runs.training_run import train_in

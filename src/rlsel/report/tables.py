@@ -1,99 +1,13 @@
-"""The tables of a comparison: `runs.csv`, `summary.csv`, `summary.md`, and the lines for a terminal."""
+"""The tables of a comparison for people: the page `summary.md`, and the lines for a terminal."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rlsel.budget import format_ratio
-from rlsel.evaluation.comparison import FurtherSummary, Run, Summary
+from rlsel.evaluation.comparison import Summary
 from rlsel.evaluation.statistics import Estimate, PairedDifference
-
-Cell = str | int | float | None
-
-
-def runs_csv(runs: Iterable[Run]) -> str:
-    """Returns a line for each run, with full precision; what a run does not have is empty.
-
-    Behind the fields of a run stands a column `ood_<name>` for each further data set.
-    """
-    runs = list(runs)
-    own = [field.name for field in fields(Run) if field.name != "ood"]
-    further = list(dict.fromkeys(name for run in runs for name in run.ood))
-    rows = ([*(getattr(run, name) for name in own), *(run.ood.get(name) for name in further)] for run in runs)
-    return _csv([*own, *(f"ood_{name}" for name in further)], rows)
-
-
-def summary_csv(summaries: Iterable[Summary]) -> str:
-    """Returns a line for each summary, with full precision; `_low` and `_high` are the ends of a 95 % interval.
-
-    Behind the other columns stand those of each further data set, which begin with `ood_<name>`.
-    """
-    summaries = list(summaries)
-    names = (
-        "model,selector,ratio,n,accuracy,accuracy_se,to_random,to_random_low,to_random_high,to_random_n,to_full,"
-        "to_full_low,to_full_high,to_full_n,rank,overlap,cost_share,select_seconds,train_seconds,top5,top5_se,"
-        "worst_class_accuracy,worst_class_accuracy_se,best_accuracy,mislabelled_kept,corrupted_kept"
-    )
-    further = list(dict.fromkeys(name for row in summaries for name in row.ood))
-    of_further = [f"ood_{name}{end}" for name in further for end in _FURTHER_ENDS]
-    return _csv([*names.split(","), *of_further], (_summary_row(row, further) for row in summaries))
-
-
-_FURTHER_ENDS = (
-    "",
-    "_se",
-    *(f"_to_{other}{end}" for other in ("random", "full") for end in ("", "_low", "_high", "_n")),
-)
-
-
-def _summary_row(row: Summary, further: Sequence[str]) -> tuple[Cell, ...]:
-    return (
-        row.model,
-        row.selector,
-        row.ratio,
-        row.accuracy.n,
-        row.accuracy.mean,
-        row.accuracy.standard_error,
-        *_interval(row.to_random),
-        *_interval(row.to_full),
-        row.rank,
-        row.overlap,
-        row.cost_share,
-        row.select_seconds,
-        row.train_seconds,
-        row.top5.mean,
-        row.top5.standard_error,
-        row.worst_class_accuracy.mean,
-        row.worst_class_accuracy.standard_error,
-        row.best_accuracy,
-        row.mislabelled_kept,
-        row.corrupted_kept,
-        *(cell for name in further for cell in _further_cells(row.ood.get(name))),
-    )
-
-
-def _further_cells(further: FurtherSummary | None) -> tuple[Cell, ...]:
-    if further is None:
-        return (None,) * len(_FURTHER_ENDS)
-    interval = (*_interval(further.to_random), *_interval(further.to_full))
-    return (further.accuracy.mean, further.accuracy.standard_error, *interval)
-
-
-def _interval(difference: PairedDifference | None) -> tuple[Cell, ...]:
-    if difference is None:
-        return (None, None, None, None)
-    return (difference.mean, difference.low, difference.high, difference.n)
-
-
-def _csv(names: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(rows)
-    return file.getvalue()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +59,7 @@ def summary_markdown(
         parts += ["## Failed", "These are missing from the tables:", "\n".join(f"- {line}" for line in missing)]
     for model in dict.fromkeys(row.model for row in summaries):
         rows = [row for row in summaries if row.model == model]
-        parts += [f"## {model}", _table(_cells(rows, _used(rows)))]
+        parts += [f"## {model}", _table(_lines(rows, _used(rows)))]
         if any(row.ood for row in rows):
             parts += [f"## {model}, out of distribution", _table(_further_lines(rows))]
     return "\n\n".join([*parts, _LEGEND]) + "\n"
@@ -184,14 +98,14 @@ def terminal_lines(summaries: Sequence[Summary]) -> list[str]:
     lines: list[str] = []
     columns = [column for column in _COLUMNS if column.short]
     for model in dict.fromkeys(row.model for row in summaries):
-        table = _cells([row for row in summaries if row.model == model], columns)
+        table = _lines([row for row in summaries if row.model == model], columns)
         widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
         lines += [f"{model}:"]
         lines += ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in table]
     return [line.rstrip() for line in lines]
 
 
-def _cells(rows: Sequence[Summary], columns: Sequence[_Column]) -> list[list[str]]:
+def _lines(rows: Sequence[Summary], columns: Sequence[_Column]) -> list[list[str]]:
     return [[column.title for column in columns]] + [[column.show(row) for column in columns] for row in rows]
 
 

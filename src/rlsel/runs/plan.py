@@ -13,7 +13,7 @@ from rlsel.coreset import Coreset
 from rlsel.cutting import Origin
 from rlsel.export import ExportSettings, refuse_threshold_of_a_score, resolve
 from rlsel.runs.folder import RunFolder, begun, cell_name, run_folder
-from rlsel.runs.layout import selection_settings, settings_hash
+from rlsel.runs.layout import selection_settings, selects_by_defaults, settings_hash
 from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selection import Wanted
 from rlsel.selectors.base import Selector, for_ratio, gives_keep_logits
@@ -145,6 +145,38 @@ def planned_in(
         digest=plan.digest,
     )
     return Planned(name=name, plan=plan, folder=folder)
+
+
+def planned_selection(
+    settings: RunSettings,
+    selector: Selector,
+    ratio: float,
+    *,
+    export: ExportSettings,
+    features: str | None = None,
+    options: RunOptions,
+    several: bool,
+    row: str | None = None,
+) -> Planned:
+    """Plans the coreset that `rlsel select` makes of a method at a ratio, and gives it its run folder.
+
+    Args:
+        settings: Data, model, training and seed.
+        selector: The method.
+        ratio: The keep ratio.
+        export: How scores become a set, over the method's own default.
+        features: Digest of the features that the user brought; None for the target model's.
+        options: Where results go.
+        several: Whether the request is for more than one.
+        row: What a comparison calls the selector; None for its own name.
+
+    Raises:
+        ConfigurationError: if the export does not fit the method.
+    """
+    one = plan_one(settings, selector, ratio, export=export, features=features)
+    by_defaults = features is None and selects_by_defaults(settings, one.wanted.selector, export)
+    name = settings.dataset.name
+    return planned_in(one, name, options, several=several, row=row, by_defaults=by_defaults)
 
 
 def begun_as_planned(planned: Sequence[Planned]) -> AbstractContextManager[None]:

@@ -81,7 +81,7 @@ class Run:
         if self.coreset is not None:
             return self.coreset
         if self.command in _SELECTIONS:
-            raise _unreadable(self.folder / RECORD_FILE, "there is no such file", _AGAIN)
+            raise unreadable(self.folder / RECORD_FILE, "there is no such file", _AGAIN)
         raise CoresetError(
             f"{self.key} must be the folder of a selection, got {str(self.folder)!r}, made by rlsel {self.command}: "
             "give the folder that `rlsel select` printed"
@@ -101,7 +101,7 @@ class Run:
         try:
             return StoredPolicy.load(self.folder)
         except KeyError as error:
-            raise _unreadable(self.folder / POLICY_FILE, f"there is no tensor {error} in it", _AGAIN) from error
+            raise unreadable(self.folder / POLICY_FILE, f"there is no tensor {error} in it", _AGAIN) from error
 
     def finished_policy(self) -> StoredPolicy:
         """Returns what learned the coreset of a finished run.
@@ -111,7 +111,7 @@ class Run:
         """
         self.require_finished()
         if self.policy is None:
-            raise _unreadable(self.folder / POLICY_FILE, "there is no such file", _AGAIN)
+            raise unreadable(self.folder / POLICY_FILE, "there is no such file", _AGAIN)
         return self.policy
 
     @cached_property
@@ -178,7 +178,7 @@ def read_run(folder: Path | str, key: str = "run") -> Run:
     nodes = _read_settings(folder, key)
     command = nodes.pop("command", None)
     if not isinstance(command, str):
-        raise _unreadable(folder / CONFIG_FILE, "it does not say which command made it")
+        raise unreadable(folder / CONFIG_FILE, "it does not say which command made it")
     return Run(folder=folder, key=key, command=command, state=_read_state(folder / STATUS_FILE), settings=nodes)
 
 
@@ -216,12 +216,12 @@ def _read_settings(folder: Path, key: str) -> dict[str, Any]:
     try:
         nodes = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _unreadable(path, type(error).__name__) from error
+        raise unreadable(path, type(error).__name__) from error
     if not isinstance(nodes, dict):
-        raise _unreadable(path, "it holds no settings")
+        raise unreadable(path, "it holds no settings")
     for name in _GROUPS:
         if name in nodes and not isinstance(nodes[name], dict):
-            raise _unreadable(path, f"{name} is no group of settings in it")
+            raise unreadable(path, f"{name} is no group of settings in it")
     return nodes
 
 
@@ -229,12 +229,12 @@ def _read_state(path: Path) -> State:
     try:
         status = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
+        raise unreadable(path, error.strerror or str(error)) from error
     except ValueError as error:
-        raise _unreadable(path, "it is no JSON") from error
+        raise unreadable(path, "it is no JSON") from error
     state = status.get("state") if isinstance(status, dict) else None
     if state not in ("running", "complete", "failed"):
-        raise _unreadable(path, f"its state must be running, complete or failed, got {state!r}")
+        raise unreadable(path, f"its state must be running, complete or failed, got {state!r}")
     return cast("State", state)
 
 
@@ -242,16 +242,17 @@ def _read_rows(path: Path) -> Iterator[Mapping[str, float | None]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, type(error).__name__, _AGAIN) from error
+        raise unreadable(path, type(error).__name__, _AGAIN) from error
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise _unreadable(path, f"line {number} is no JSON", _AGAIN) from error
+            raise unreadable(path, f"line {number} is no JSON", _AGAIN) from error
         if not isinstance(row, dict):
-            raise _unreadable(path, f"line {number} is no JSON object", _AGAIN)
+            raise unreadable(path, f"line {number} is no JSON object", _AGAIN)
         yield row
 
 
-def _unreadable(path: Path, reason: str, remedy: str = "make the run again") -> CoresetError:
+def unreadable(path: Path, reason: str, remedy: str = "make the run again") -> CoresetError:
+    """Builds the error for a file of a run that is missing or damaged, for the caller to raise."""
     return CoresetError(f"cannot read {path}: {reason}: {remedy}")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from rlsel.commands.datasets import read_dataset, read_features
 from rlsel.data.arrays import Arrays
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.description import describe
 from rlsel.data.embeddings import Embeddings
 from rlsel.data.variation import Variation, apply_variation
 from rlsel.errors import ConfigurationError, DataError
+from rlsel.runs.datasets import read_dataset, read_features
 from rlsel.runs.settings import RunSettings
 
 

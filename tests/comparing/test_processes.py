@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rlsel.commands.processes import run_tasks
+from rlsel.comparing.processes import run_tasks
 
 Call = Callable[[], Any]
 DIE = partial(os._exit, 9)

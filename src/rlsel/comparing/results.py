@@ -1,0 +1,98 @@
+"""What a comparison came to: read from the folders of its selections and trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rlsel.comparing.jobs import Failure
+from rlsel.comparing.plan import Chosen
+from rlsel.coreset import INDICES_FILE
+from rlsel.evaluation.comparison import Run, Summary
+from rlsel.evaluation.statistics import mean_overlap
+from rlsel.files import read_array
+from rlsel.report.tables import summary_markdown
+from rlsel.runs.compared_training import read_compared_training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What a comparison came to.
+
+    Attributes:
+        dataset: The data set's name.
+        runs: One for each model, selector, ratio and seed that is done.
+        summaries: Their means and differences, by model, selector and ratio.
+        failures: What could not be done.
+        protocol: How the numbers came about, a sentence or two each.
+    """
+
+    dataset: str
+    runs: list[Run]
+    summaries: list[Summary]
+    failures: list[Failure]
+    protocol: list[str]
+
+    @property
+    def page(self) -> str:
+        """All of it for people, as in `summary.md`."""
+        return summary_markdown(
+            self.summaries,
+            title=f"Comparison on {self.dataset}",
+            protocol=self.protocol,
+            missing=[str(failure) for failure in self.failures],
+        )
+
+    @property
+    def failed(self) -> str:
+        """How many failures there are and the first of at least one, in one line."""
+        return f"{len(self.failures)} of the runs failed, the first: {self.failures[0]}"
+
+    @property
+    def failed_by_user(self) -> bool:
+        """Whether every failure is a user's mistake."""
+        return all(failure.by_user for failure in self.failures)
+
+
+def run_of(chosen: Chosen, *, model: str, folder: Path, further: Sequence[str]) -> Run:
+    """Reads a finished training.
+
+    Args:
+        chosen: What was trained on.
+        model: The name of what was trained.
+        folder: The folder of the training.
+        further: Names of what the model was measured on besides the test split.
+
+    Raises:
+        CoresetError: if the result is missing or damaged.
+    """
+    training = read_compared_training(folder)
+    return Run(
+        selector=chosen.selector,
+        ratio=chosen.ratio,
+        seed=chosen.seed,
+        model=model,
+        accuracy=training.top1_last,
+        top5=training.top5_last,
+        best_accuracy=training.top1_best,
+        worst_class_accuracy=training.worst_class_last,
+        select_seconds=chosen.seconds,
+        train_seconds=training.seconds,
+        peak_rss_bytes=max(chosen.peak_rss_bytes, training.peak_rss_bytes),
+        num_train=training.num_train,
+        steps=training.steps,
+        mislabelled_kept=training.mislabelled_kept,
+        corrupted_kept=training.corrupted_kept,
+        thresholded=chosen.thresholded,
+        ood={name: training.ood[name].top1 for name in further},
+    )
+
+
+def overlaps(chosen: Iterable[Chosen]) -> dict[tuple[str, float], float | None]:
+    """Returns the seed-to-seed overlap of finished selections, by selector and ratio."""
+    folders: dict[tuple[str, float], list[Path]] = {}
+    for one in chosen:
+        if one.folder is not None:
+            folders.setdefault((one.selector, one.ratio), []).append(one.folder)
+    return {key: mean_overlap([read_array(folder / INDICES_FILE) for folder in some]) for key, some in folders.items()}

@@ -1,0 +1,272 @@
+"""The files of a comparison: the tables `runs.csv` and `summary.csv`, the page, the picture; and their reader."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from rlsel.errors import ConfigurationError, CoresetError
+from rlsel.evaluation.comparison import Run, Summary
+from rlsel.files import write_atomically, write_text
+from rlsel.runs.reader import State, read_run, unreadable
+from rlsel.structure import Built, build
+
+RUNS_FILE, SUMMARY_FILE = "runs.csv", "summary.csv"
+PAGE_FILE, PICTURE_FILE = "summary.md", "comparison.png"
+
+TableCell = str | int | float | None
+"""What stands in a table; None is an empty field."""
+
+_FieldPath = tuple[str, ...]
+"""Names of fields that lead from an object to a value in it."""
+
+_TEXTS = ("model", "selector")
+"""Columns that hold texts; all others hold numbers."""
+
+
+def _difference(column: str, *path: str) -> dict[str, _FieldPath]:
+    """Returns the columns of a paired difference; `_low` and `_high` are the ends of its 95 % interval."""
+    ends = {"": "mean", "_low": "low", "_high": "high", "_n": "n"}
+    return {f"{column}{end}": (*path, name) for end, name in ends.items()}
+
+
+def _estimate(column: str, *path: str) -> dict[str, _FieldPath]:
+    return {column: (*path, "mean"), f"{column}_se": (*path, "standard_error")}
+
+
+_SUMMARY_COLUMNS: Mapping[str, _FieldPath] = {
+    "model": ("model",),
+    "selector": ("selector",),
+    "ratio": ("ratio",),
+    "n": ("accuracy", "n"),
+    **_estimate("accuracy", "accuracy"),
+    **_difference("to_random", "to_random"),
+    **_difference("to_full", "to_full"),
+    "rank": ("rank",),
+    "overlap": ("overlap",),
+    "cost_share": ("cost_share",),
+    "select_seconds": ("select_seconds",),
+    "train_seconds": ("train_seconds",),
+    **_estimate("top5", "top5"),
+    **_estimate("worst_class_accuracy", "worst_class_accuracy"),
+    "best_accuracy": ("best_accuracy",),
+    "mislabelled_kept": ("mislabelled_kept",),
+    "corrupted_kept": ("corrupted_kept",),
+}
+"""Columns of a summary, and where their values stand in it."""
+
+_FURTHER_COLUMNS: Mapping[str, _FieldPath] = {
+    **_estimate("", "accuracy"),
+    **_difference("_to_random", "to_random"),
+    **_difference("_to_full", "to_full"),
+}
+"""Ends of the columns of a further data set, and where their values stand in its summary."""
+
+_OWN_RUN_COLUMNS = tuple(field.name for field in fields(Run) if field.name != "ood")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedComparison:
+    """What a comparison left in its folder.
+
+    Attributes:
+        folder: The folder.
+        state: How far it got; the tables of one that failed lack what failed.
+        settings: What was asked for, laid out like a composed configuration.
+        runs: The rows of `runs.csv`.
+        summaries: The rows of `summary.csv`.
+    """
+
+    folder: Path
+    state: State
+    settings: Mapping[str, Any]
+    runs: tuple[Run, ...]
+    summaries: tuple[Summary, ...]
+
+
+def write_comparison(
+    folder: Path, *, runs: Sequence[Run], summaries: Sequence[Summary], page: str, picture: bytes | None
+) -> None:
+    """Writes the tables, the page and the picture.
+
+    Args:
+        folder: An existing folder.
+        runs: The rows of `runs.csv`.
+        summaries: The rows of `summary.csv`.
+        page: The text of `summary.md`.
+        picture: The bytes of `comparison.png`; None for no picture.
+
+    Raises:
+        StorageError: if a file cannot be written.
+    """
+    write_text(folder / RUNS_FILE, runs_csv(runs))
+    write_text(folder / SUMMARY_FILE, summary_csv(summaries))
+    write_text(folder / PAGE_FILE, page)
+    if picture is not None:
+        write_atomically(folder / PICTURE_FILE, lambda file: file.write(picture))
+
+
+def read_comparison(folder: Path | str, key: str = "run") -> RecordedComparison:
+    """Reads what `rlsel compare` left in its folder.
+
+    Args:
+        folder: The folder that it printed.
+        key: The setting that names it, for messages.
+
+    Raises:
+        CoresetError: if it is no folder of a comparison, or a file of it is missing or damaged.
+    """
+    run = read_run(folder, key)
+    if run.command != "compare":
+        raise CoresetError(
+            f"{key} must be the folder of a comparison, got {str(run.folder)!r}, made by rlsel {run.command}: give the "
+            "folder that `rlsel compare` printed"
+        )
+    return RecordedComparison(
+        folder=run.folder,
+        state=run.state,
+        settings=run.settings,
+        runs=tuple(_read_runs(run.folder / RUNS_FILE)),
+        summaries=tuple(_read_summaries(run.folder / SUMMARY_FILE)),
+    )
+
+
+def runs_csv(runs: Sequence[Run]) -> str:
+    """Returns a line for each run, with full precision; what a run does not have is empty.
+
+    Behind the fields of a run stands a column `ood_<name>` for each further data set.
+    """
+    further = list(dict.fromkeys(name for run in runs for name in run.ood))
+    rows = (
+        [*(getattr(run, name) for name in _OWN_RUN_COLUMNS), *(run.ood.get(name) for name in further)] for run in runs
+    )
+    return _csv([*_OWN_RUN_COLUMNS, *(f"ood_{name}" for name in further)], rows)
+
+
+def summary_csv(summaries: Sequence[Summary]) -> str:
+    """Returns a line for each summary, with full precision; `_low` and `_high` are the ends of a 95 % interval.
+
+    Behind the other columns stand those of each further data set, which begin with `ood_<name>`.
+    """
+    further = list(dict.fromkeys(name for row in summaries for name in row.ood))
+    rows = (
+        [
+            *(_value(row, path) for path in _SUMMARY_COLUMNS.values()),
+            *(_value(row.ood.get(name), path) for name in further for path in _FURTHER_COLUMNS.values()),
+        ]
+        for row in summaries
+    )
+    return _csv([*_SUMMARY_COLUMNS, *(column for name in further for column in _further_columns(name))], rows)
+
+
+def _further_columns(name: str) -> list[str]:
+    return [f"ood_{name}{end}" for end in _FURTHER_COLUMNS]
+
+
+def _value(holder: object, path: _FieldPath) -> TableCell:
+    """Returns the value that a path leads to; None where something on the way is None."""
+    for name in path:
+        holder = None if holder is None else getattr(holder, name)
+    if not isinstance(holder, str | int | float | None):
+        raise TypeError(f"{'.'.join(path)} must be a text or a number, got {type(holder).__name__}")
+    return holder
+
+
+def _csv(names: Sequence[str], rows: Iterable[Sequence[TableCell]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _read_runs(path: Path) -> Iterator[Run]:
+    names, rows = _read_csv(path)
+    further = [name.removeprefix("ood_") for name in names[len(_OWN_RUN_COLUMNS) :]]
+    _require_columns(path, names, [*_OWN_RUN_COLUMNS, *(f"ood_{name}" for name in further)])
+    for number, row in rows:
+        measured = {name: row[f"ood_{name}"] for name in further if row[f"ood_{name}"] is not None}
+        yield _build(Run, {**{name: row[name] for name in _OWN_RUN_COLUMNS}, "ood": measured}, path, number)
+
+
+def _read_summaries(path: Path) -> Iterator[Summary]:
+    names, rows = _read_csv(path)
+    further = [name.removeprefix("ood_") for name in names[len(_SUMMARY_COLUMNS) :: len(_FURTHER_COLUMNS)]]
+    columns_of = {name: dict(zip(_further_columns(name), _FURTHER_COLUMNS.values(), strict=True)) for name in further}
+    _require_columns(path, names, [*_SUMMARY_COLUMNS, *(column for name in further for column in columns_of[name])])
+    for number, row in rows:
+        measured = {
+            name: _levels(row, columns)
+            for name, columns in columns_of.items()
+            if any(row[column] is not None for column in columns)
+        }
+        yield _build(Summary, {**_levels(row, _SUMMARY_COLUMNS), "ood": measured}, path, number)
+
+
+def _levels(row: Mapping[str, TableCell], columns: Mapping[str, _FieldPath]) -> dict[str, Any]:
+    """Returns the values of some columns as levels of names; a difference that there is not is None."""
+    node: dict[str, Any] = {}
+    for column, (name, *inner) in columns.items():
+        if inner:
+            node.setdefault(name, {})[inner[0]] = row[column]
+        else:
+            node[name] = row[column]
+    for name, level in node.items():
+        if isinstance(level, dict) and "standard_error" in level:
+            level["n"] = row["n"]  # every estimate of a summary is over the same runs
+        elif isinstance(level, dict) and set(level.values()) == {None}:
+            node[name] = None
+    return node
+
+
+def _read_csv(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, TableCell]]]]:
+    """Returns the names of the columns, and the numbers and values of the lines below."""
+    try:
+        names, *lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True)
+    except OSError as error:
+        raise unreadable(path, error.strerror or str(error)) from error
+    except (ValueError, csv.Error) as error:
+        raise unreadable(path, "it is no table") from error
+    return names, ((number, _read_line(path, number, names, line)) for number, line in enumerate(lines, start=2))
+
+
+def _read_line(path: Path, number: int, names: Sequence[str], line: Sequence[str]) -> Mapping[str, TableCell]:
+    if len(line) != len(names):
+        raise unreadable(path, f"line {number} must have {len(names)} fields, got {len(line)}")
+    try:
+        return {name: text if name in _TEXTS else _number(text) for name, text in zip(names, line, strict=True)}
+    except ValueError as error:
+        raise unreadable(path, f"line {number}: {error}") from error
+
+
+def _number(text: str) -> int | float | None:
+    if text == "":
+        return None
+    if text.isdecimal():
+        return int(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"a number must stand where {text!r} does")
+    return number
+
+
+def _require_columns(path: Path, names: Sequence[str], wanted: Sequence[str]) -> None:
+    for name, expected in zip_longest(names, wanted):
+        if name != expected:
+            raise unreadable(path, f"its columns must be those of a comparison, got {name!r} in place of {expected!r}")
+
+
+def _build(cls: type[Built], node: Mapping[str, Any], path: Path, number: int) -> Built:
+    try:
+        return build(cls, node, f"line {number}")
+    except ConfigurationError as error:
+        raise unreadable(path, str(error)) from error
