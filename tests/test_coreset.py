@@ -147,6 +147,7 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
             "class_balance": "none",
             "trim_hardest": 0.0,
             "min_per_class": 1,
+            "near_duplicates": "as_any",
         },
         "num_selected": 2,
         "class_counts": [2, 0],
@@ -155,6 +156,7 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
         "versions": {"python": "3.11.7", "rlsel": "0.1.0"},
         "wall_seconds": 1.5,
         "peak_rss_bytes": 2**20,
+        "outcome": None,
         "indices_sha256": hashlib.sha256((tmp_path / "run" / "indices.npy").read_bytes()).hexdigest(),
         "parent": None,
     }
@@ -242,6 +244,10 @@ def test_saving_again_leaves_nothing_of_the_coreset_before(tmp_path: Path) -> No
     small().save(tmp_path)
     assert same(Coreset.load(tmp_path), small())
     assert not (tmp_path / "hardness.npy").exists()
+    replace(small(), near_duplicates=np.array([0, 0, 2, 3])).save(tmp_path)
+    assert Coreset.load(tmp_path).near_duplicates.tolist() == [0, 0, 2, 3]  # type: ignore[union-attr]
+    small().save(tmp_path)
+    assert Coreset.load(tmp_path).near_duplicates is None
 
 
 def test_an_interrupted_save_is_no_coreset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ def choose_of(
     hardness: NDArray[np.float32] | None = None,
     seed: int = 0,
     policy: bool = False,
+    groups: list[int] | None = None,
 ) -> list[int]:
     if labels is None:
         labels = np.zeros(len(values), dtype=np.int64)
@@ -36,6 +37,7 @@ def choose_of(
         hardness=hardness,
         seed=seed,
         policy=policy,
+        groups=None if groups is None else np.array(groups),
     )
     assert chosen.dtype == np.int64
     return chosen.tolist()
@@ -417,3 +419,42 @@ def test_the_same_seed_gives_the_same_set(seed: int) -> None:
     for mode in ("topk", "sample", "stratified"):
         export = ResolvedExport(mode=mode)
         assert choose_of(values, 0.4, export, seed=seed) == choose_of(values, 0.4, export, seed=seed)
+
+
+ONE_OF_EACH = ResolvedExport(mode="topk", near_duplicates="last")
+
+
+def test_one_of_each_group_comes_before_a_second_of_any() -> None:
+    values = np.array([9, 8, 7, 3, 2, 1], dtype=np.float32)
+    groups = [0, 0, 0, 3, 4, 4]
+
+    # the best of each group are 0, 3 and 4; the next best of all is 1
+    assert choose_of(values, 3 / 6, ONE_OF_EACH, groups=groups) == [0, 3, 4]
+    assert choose_of(values, 4 / 6, ONE_OF_EACH, groups=groups) == [0, 1, 3, 4]
+    assert choose_of(values, 3 / 6, groups=groups) == [0, 1, 2]
+
+
+def test_without_groups_nothing_changes() -> None:
+    values = np.arange(20, dtype=np.float32)
+    alone = list(range(20))
+    for mode in ("topk", "sample", "stratified"):
+        export = ResolvedExport(mode=mode, near_duplicates="last")  # type: ignore[arg-type]
+        expected = choose_of(values, 0.4, ResolvedExport(mode=mode))  # type: ignore[arg-type]
+        assert choose_of(values, 0.4, export, groups=alone) == choose_of(values, 0.4, export) == expected
+
+
+def test_a_class_has_its_minimum_before_its_copies_are_left_out() -> None:
+    values = np.array([9, 8, 7, 6, 5, 4], dtype=np.float32)
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    export = ResolvedExport(mode="topk", near_duplicates="last", min_per_class=2)
+
+    assert choose_of(values, 4 / 6, export, labels=labels, groups=[0, 0, 2, 3, 4, 5]) == [0, 1, 2, 3]
+
+
+@given(ratio=st.floats(0.05, 1), seed=st.integers(0, 3), groups=st.lists(st.integers(0, 9), min_size=30, max_size=30))
+def test_drawn_sets_hold_as_many_groups_as_they_can(ratio: float, seed: int, groups: list[int]) -> None:
+    export = ResolvedExport(mode="sample", near_duplicates="last", min_per_class=0)
+    chosen = choose_of(np.zeros(30, dtype=np.float32), ratio, export, seed=seed, groups=groups)
+
+    assert len(chosen) == kept_count(ratio, 30)
+    assert len({groups[position] for position in chosen}) == min(len(chosen), len(set(groups)))

@@ -69,11 +69,12 @@ class LearnedPolicy:
         Raises:
             CoresetError: if a file is missing or damaged.
         """
+        stored = run.finished_policy()
         return cls(
-            selector=selector,
+            selector=selector.as_learned(stored),
             spec=settings.model,
             training=settings.training,
-            stored=run.finished_policy(),
+            stored=stored,
             model=run.target_model(settings.model),
             takes=run.target,
         )
@@ -120,7 +121,7 @@ class LearnedPolicy:
             size=len(features),
         )
         logits = calibration.unseen(self._judge(features, ratio), self.stored.evidence)
-        return Scores(values=logits, kind="logit", policy=True)
+        return self.selector.scores(logits, features, dataset)
 
     def share_unmoved(self, features: Tensor, ratio: float) -> float:
         """Returns the share of samples with these (M, D) features that the policy would keep at its own threshold.
@@ -175,12 +176,12 @@ def policy_of(made: Made, task: SelectionTask) -> LearnedPolicy | None:
     learner, selector = made.observed.observer, made.wanted.selector
     if not isinstance(learner, PolicyLearner) or not isinstance(selector, RLSelector):
         return None
-    model = made.observed.model
+    model, stored = made.observed.model, learner.stored()
     return LearnedPolicy(
-        selector=selector,
+        selector=selector.as_learned(stored),
         spec=task.model,
         training=task.training,
-        stored=learner.stored(),
+        stored=stored,
         model=model,
         takes=None if model is None else TargetInput.of(task.dataset),
     )

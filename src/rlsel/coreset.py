@@ -32,6 +32,7 @@ SCHEMA_VERSION = 2
 
 INDICES_FILE, SCORES_FILE, LABELS_FILE, HARDNESS_FILE = "indices.npy", "scores.npy", "labels.npy", "hardness.npy"
 HELD_OUT_FILE, TABLE_FILE, RECORD_FILE = "held_out.npy", "selected.csv", "coreset.json"
+NEAR_DUPLICATES_FILE = "near_duplicates.npy"
 
 _REMEDY = "give the folder that `rlsel select` printed, or the indices.npy in it"
 
@@ -69,6 +70,8 @@ class Coreset:
         provenance: Where it comes from.
         hardness: (N,) float32, high = hard, where `export.trim_hardest` goes by something else than the score; NaN
             like the scores.
+        near_duplicates: (N,) int64, equal for samples that are near-duplicates of one another: the lowest of their
+            positions, the own one of any other sample; None where the selector found none or did not look.
         held_out: (H,) int64 positions of the samples that a test split was made of, ascending.
         paths: N paths of the images, relative to the root of the data set; None where there are none, and after
             loading.
@@ -83,6 +86,7 @@ class Coreset:
     labels: NDArray[np.int64]
     provenance: Provenance
     hardness: NDArray[np.float32] | None = None
+    near_duplicates: NDArray[np.int64] | None = None
     held_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     paths: Sequence[str] | None = None
     policy: Companion | None = None
@@ -107,6 +111,8 @@ class Coreset:
             _require_vector("hardness", self.hardness, np.float32, dataset.size)
             if not np.isfinite(self.hardness[candidate]).all():
                 raise ValueError("hardness must be finite for the candidates")
+        if self.near_duplicates is not None:
+            _require_vector("near_duplicates", self.near_duplicates, np.int64, dataset.size)
         _require_positions("held_out", self.held_out, dataset.size)
         if candidate[self.held_out].any():
             raise ValueError("held_out must be no candidates")
@@ -147,7 +153,7 @@ class Coreset:
             StorageError: if it cannot be written.
         """
         folder = make_folder(Path(folder))
-        for stale in (RECORD_FILE, HARDNESS_FILE, HELD_OUT_FILE):
+        for stale in (RECORD_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE):
             remove_file(folder / stale)
         with nullcontext() if self.run is None else self.run.around(folder):
             self._write(folder)
@@ -160,6 +166,8 @@ class Coreset:
         write_array(folder / LABELS_FILE, self.labels)
         if self.hardness is not None:
             write_array(folder / HARDNESS_FILE, self.hardness)
+        if self.near_duplicates is not None:
+            write_array(folder / NEAR_DUPLICATES_FILE, self.near_duplicates)
         if len(self.held_out):
             write_array(folder / HELD_OUT_FILE, self.held_out)
         write_table(
@@ -212,14 +220,18 @@ class Coreset:
             )
         if record.value("kept") is not True:
             raise ValueError("kept must be true: the indices are those of the samples to keep")
-        hardness, held_out = folder / HARDNESS_FILE, folder / HELD_OUT_FILE
+        hardness, groups, held_out = (
+            read_array(folder / name) if (folder / name).is_file() else None
+            for name in (HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE)
+        )
         coreset = cls(
             indices=read_array(folder / INDICES_FILE),
             scores=read_array(folder / SCORES_FILE),
             labels=read_array(folder / LABELS_FILE),
             provenance=Provenance.from_json(record),
-            hardness=read_array(hardness) if hardness.is_file() else None,
-            held_out=read_array(held_out) if held_out.is_file() else np.zeros(0, dtype=np.int64),
+            hardness=hardness,
+            near_duplicates=groups,
+            held_out=np.zeros(0, dtype=np.int64) if held_out is None else held_out,
             folder=folder,
         )
         for key, found in (
@@ -310,6 +322,7 @@ class Coreset:
             hardness=None if self.hardness is None else self.hardness[candidates],
             seed=recorded.seed,
             policy=recorded.score.policy,
+            groups=None if self.near_duplicates is None else self.near_duplicates[candidates],
         )
         indices, achieved = candidates[chosen], len(chosen) / len(candidates)
         provenance = replace(

@@ -71,14 +71,19 @@ def cut(scores: Scores, dataset: Dataset, origin: Origin, note: Callable[[str], 
         hardness=hardness,
         seed=origin.seed,
         policy=scores.policy,
+        groups=None if scores.groups is None else scores.groups.numpy(),
     )
+    if scores.outcome is not None:
+        note(f"note: at ratio {origin.ratio:g}, {scores.outcome}")
     _note_classes(chosen, dataset, origin, note)
+    _note_near_duplicates(chosen, scores, note)
     candidates = dataset.train.in_source().numpy()
     return Coreset(
         indices=candidates[chosen],
         scores=_over_all(values, dataset),
         labels=_labels_of_all(dataset),
         hardness=None if hardness is None or not origin.export.trim_hardest else _over_all(hardness, dataset),
+        near_duplicates=_groups_over_all(scores, dataset),
         held_out=dataset.held_out.numpy(),
         paths=dataset.source.paths,
         provenance=Provenance(
@@ -111,6 +116,7 @@ def cut(scores: Scores, dataset: Dataset, origin: Origin, note: Callable[[str], 
             versions=_versions(),
             wall_seconds=origin.wall_seconds,
             peak_rss_bytes=peak_memory(),
+            outcome=scores.outcome,
             parent=None if origin.parent is None else str(origin.parent),
         ),
     )
@@ -121,6 +127,16 @@ def _over_all(values: NDArray[np.float32], dataset: Dataset) -> NDArray[np.float
     spread = np.full(len(dataset.source), np.nan, dtype=np.float32)
     spread[dataset.train.in_source().numpy()] = values
     return spread
+
+
+def _groups_over_all(scores: Scores, dataset: Dataset) -> NDArray[np.int64] | None:
+    """Returns the (N,) groups of near-duplicates by the positions of all samples; None where there are none."""
+    if scores.groups is None or len(np.unique(scores.groups.numpy())) == len(scores.groups):
+        return None
+    candidates = dataset.train.in_source().numpy()
+    groups = np.arange(len(dataset.source))
+    groups[candidates] = candidates[scores.groups.numpy()]
+    return groups
 
 
 def _labels_of_all(dataset: Dataset) -> NDArray[np.int64]:
@@ -142,6 +158,20 @@ def _note_classes(chosen: NDArray[np.int64], dataset: Dataset, origin: Origin, n
     text = lost_classes(kept, sizes, dataset.class_names, origin.ratio)
     if text is not None:
         note(f"note: at ratio {origin.ratio:g}, {text}")
+
+
+_MANY_DUPLICATES = 0.01
+"""The share of the candidates from which on near-duplicates are worth a line."""
+
+
+def _note_near_duplicates(chosen: NDArray[np.int64], scores: Scores, note: Callable[[str], object]) -> None:
+    """Says how many near-duplicates there are, and how many are kept beside one of their like."""
+    if scores.groups is None:
+        return
+    groups = scores.groups.numpy()
+    further, kept = len(groups) - len(np.unique(groups)), len(chosen) - len(np.unique(groups[chosen]))
+    if further >= _MANY_DUPLICATES * len(groups):
+        note(f"note: {further:,} samples are near-duplicates of others, {kept:,} are kept beside one of their like")
 
 
 def peak_memory() -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from rlsel.randomness import numpy_generator
 
 Mode = Literal["topk", "sample", "stratified", "threshold"]
 ClassBalance = Literal["none", "proportional"]
+NearDuplicates = Literal["as_any", "last"]
 
 STRATA = 50
 """Parts of equal width that CCS cuts the range of the score into (Zheng et al. 2023)."""
@@ -36,6 +37,7 @@ Setting = TypeVar("Setting")
 
 _MODES = ("topk", "sample", "stratified", "threshold")
 _BALANCES = ("none", "proportional")
+_NEAR_DUPLICATES = ("as_any", "last")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class ExportSettings:
         trim_hardest: Share of the samples that is left out first, the hardest ones; fewer where the ratio needs them.
         min_per_class: Samples of each class that are kept at the least, as far as the budget and the class allow it,
             in every mode but `threshold`; 1 where the selector does not say otherwise.
+        near_duplicates: `last` keeps one of each group of near-duplicates before a second of any, in the modes `topk`
+            and `sample`, for a selector that looks for them; `as_any` treats them as any other sample.
     """
 
     mode: Mode | None = None
@@ -58,6 +62,7 @@ class ExportSettings:
     class_balance: ClassBalance | None = None
     trim_hardest: float | None = None
     min_per_class: int | None = None
+    near_duplicates: NearDuplicates | None = None
 
     def __post_init__(self) -> None:
         if self.mode is not None:
@@ -70,6 +75,8 @@ class ExportSettings:
             number_between("export.trim_hardest", self.trim_hardest, 0, 1, high_open=True)
         if self.min_per_class is not None:
             int_at_least("export.min_per_class", self.min_per_class, 0)
+        if self.near_duplicates is not None:
+            one_of("export.near_duplicates", self.near_duplicates, _NEAR_DUPLICATES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,7 @@ class ResolvedExport:
     class_balance: ClassBalance = "none"
     trim_hardest: float = 0.0
     min_per_class: int = 1
+    near_duplicates: NearDuplicates = "as_any"
 
     def __post_init__(self) -> None:
         one_of("export.mode", self.mode, _MODES)
@@ -88,6 +96,7 @@ class ResolvedExport:
         one_of("export.class_balance", self.class_balance, _BALANCES)
         number_between("export.trim_hardest", self.trim_hardest, 0, 1, high_open=True)
         int_at_least("export.min_per_class", self.min_per_class, 0)
+        one_of("export.near_duplicates", self.near_duplicates, _NEAR_DUPLICATES)
         if self.mode == "threshold" and self.class_balance != "none":
             raise refuse(
                 "export.class_balance",
@@ -113,6 +122,7 @@ def resolve(user: ExportSettings, default: ExportSettings) -> ResolvedExport:
         class_balance=_first(user.class_balance, unasked_balance, fallback.class_balance),
         trim_hardest=_first(user.trim_hardest, default.trim_hardest, fallback.trim_hardest),
         min_per_class=_first(user.min_per_class, default.min_per_class, fallback.min_per_class),
+        near_duplicates=_first(user.near_duplicates, default.near_duplicates, fallback.near_duplicates),
     )
 
 
@@ -145,6 +155,7 @@ def choose(
     hardness: NDArray[np.float32] | None,
     seed: int,
     policy: bool,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
     """Chooses the samples that a ratio keeps.
 
@@ -162,6 +173,7 @@ def choose(
         hardness: (N,) high = hard, for the trimming; None where a high score means hard.
         seed: The run's seed.
         policy: Whether the values are the keep logits of a policy.
+        groups: (N,) equal numbers for near-duplicates of one another; None where the method does not look for them.
 
     Returns:
         (K,) ascending positions; K = `kept_count(ratio, N)` except for `threshold`.
@@ -181,6 +193,8 @@ def choose(
     sizes = np.bincount(labels).astype(np.int64)
     minima = class_minima(settings.min_per_class, sizes, budget)
     picker = _Picker.of(values, kind=kind, settings=settings, seed=seed)
+    if groups is not None and settings.near_duplicates == "last":
+        picker = picker.with_one_of_each(groups)
     if settings.class_balance == "none":
         return np.sort(picker.pick_with_minima(trimming.remaining(np.arange(size), budget), budget, labels, minima))
     chosen = []
@@ -253,6 +267,16 @@ class _Picker:
             preference += numpy_generator(seed, "export", "gumbel").gumbel(size=size)
         return cls(preference=preference, ties=_shuffled(size, seed, "ties"), stratified=False)
 
+    def with_one_of_each(self, groups: NDArray[np.int64]) -> _Picker:
+        """Returns a picker that takes one of each of the (N,) groups before a second of any."""
+        if self.stratified:
+            return self
+        order = np.lexsort((self.ties, -self.preference, groups))
+        further = np.empty(len(groups), dtype=bool)
+        further[order] = _rank_in_class(groups[order]) > 0
+        beyond = np.ptp(self.preference) + 1
+        return replace(self, preference=self.preference - beyond * further)
+
     def pick(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """Takes so many of the positions in a pool that has at least as many."""
         if self.stratified:
@@ -295,7 +319,7 @@ class _Picker:
 
 
 def _rank_in_class(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the rank of each of (n,) samples among those of its class; equal labels stand side by side."""
+    """Returns the rank of each of (n,) samples among those with its label; equal labels stand side by side."""
     starts = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
     return np.arange(len(labels)) - np.repeat(starts, np.diff(np.r_[starts, len(labels)]))
 

@@ -81,12 +81,12 @@ class Finetuning:
             model = self._continue(dataset, [*recording.observers, learner], fabric, reporter, on_epoch)
             features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
             learner.settle(features, stored.evidence.behaviour)
-        scores = Scores(values=learner.judge(selector.ratio), kind="logit", policy=True)
-        return scores, LearnedPolicy(
+        logits, adapted = learner.judge(selector.ratio), learner.stored()
+        return selector.scores(logits, adapted.features, dataset), LearnedPolicy(
             selector=selector,
             spec=self.settings.model,
             training=self.settings.training,
-            stored=learner.stored(),
+            stored=adapted,
             model=model,
             takes=None if model is None else TargetInput.of(dataset),
         )

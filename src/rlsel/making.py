@@ -12,6 +12,7 @@ import torch
 from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
+from rlsel.paying import balance
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.layout import settings_hash
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
@@ -88,7 +89,10 @@ def _train_and_make(
         ):
             one = own[made.wanted]
             with reported([one], on_failure):
-                one.save(coreset_of(made, one.plan, task))
+                coreset = coreset_of(made, one.plan, task)
+                one.save(coreset)
+                if len(planned) == 1 and on_failure is None:
+                    task.reporter.note(balance(coreset, made.observed.seconds))
 
 
 def _recorded_scores(planned: Planned) -> Coreset | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, cast
 
 from rlsel.errors import ConfigurationError
@@ -78,6 +78,57 @@ class ScoreRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gain:
+    """What a choice is worth against a random one of the same size, on samples held out of the training split.
+
+    Attributes:
+        loss: Cross-entropy saved, in nats; high = better than random.
+        loss_error: Its standard error.
+        points: Accuracy gained, in points.
+        points_error: Its standard error.
+    """
+
+    loss: float
+    loss_error: float
+    points: float
+    points_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What short trainings of the model to come said about a choice.
+
+    Attributes:
+        chosen: The variant of the method that is best for the training to come; `random` where none is better.
+        tried: What each variant is worth, in the order in which they were tried.
+        model: The model that was trained.
+        steps: Of each training.
+        of_steps: Of the training to come.
+        rounds: Trainings of each variant, and of a random choice.
+        seconds: That all of them took.
+    """
+
+    chosen: str
+    tried: Mapping[str, Gain]
+    model: str
+    steps: int
+    of_steps: int
+    rounds: int
+    seconds: float
+
+    def __str__(self) -> str:
+        gains = ", ".join(f"{name} {gain.points:+.1f} ± {gain.points_error:.1f}" for name, gain in self.tried.items())
+        decision = {
+            "reward": "the choice follows the reward",
+            "random": "no rule is better than a random choice, which is taken",
+        }.get(self.chosen, f"the choice prefers {self.chosen} samples")
+        return (
+            f"in trials of {self.model} ({self.rounds} x {self.steps} of {self.of_steps} steps), points of accuracy "
+            f"against a random choice: {gains}; {decision}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Where a coreset comes from.
 
@@ -92,6 +143,7 @@ class Provenance:
         versions: Versions of Python and of the packages that computed it.
         wall_seconds: How long that took.
         peak_rss_bytes: The most memory it held.
+        outcome: What trials said about the choice; None without any.
         parent: The run that this one started from; None for one that started from nothing.
     """
 
@@ -105,6 +157,7 @@ class Provenance:
     versions: Mapping[str, str]
     wall_seconds: float
     peak_rss_bytes: int
+    outcome: Outcome | None = None
     parent: str | None = None
 
     def to_json(self) -> Mapping[str, Any]:
@@ -143,6 +196,7 @@ class Provenance:
             versions=content.mapping("versions"),
             wall_seconds=content.number("wall_seconds"),
             peak_rss_bytes=content.integer("peak_rss_bytes"),
+            outcome=_outcome(content),
             parent=content.text_or_none("parent"),
         )
 
@@ -154,6 +208,25 @@ def _score(content: JsonObject) -> ScoreRecord:
     return ScoreRecord(kind=cast("Literal['score', 'logit']", kind), policy=content.flag("policy"))
 
 
+def _outcome(content: JsonObject) -> Outcome | None:
+    if not content.has("outcome"):
+        return None
+    found = content.part("outcome")
+    tried = found.part("tried")
+    return Outcome(
+        chosen=found.text("chosen"),
+        tried={
+            name: Gain(**{item.name: tried.part(name).number(item.name) for item in fields(Gain)})
+            for name in found.mapping("tried")
+        },
+        model=found.text("model"),
+        steps=found.integer("steps"),
+        of_steps=found.integer("of_steps"),
+        rounds=found.integer("rounds"),
+        seconds=found.number("seconds"),
+    )
+
+
 def _export(content: JsonObject) -> ResolvedExport:
     try:
         return ResolvedExport(
@@ -162,6 +235,7 @@ def _export(content: JsonObject) -> ResolvedExport:
             class_balance=content.text("class_balance"),  # type: ignore[arg-type]
             trim_hardest=content.number("trim_hardest"),
             min_per_class=content.integer("min_per_class"),
+            near_duplicates=content.text("near_duplicates") if content.has("near_duplicates") else "as_any",  # type: ignore[arg-type]
         )
     except ConfigurationError as error:
         raise ValueError(str(error)) from error
@@ -184,6 +258,10 @@ class JsonObject:
         if not isinstance(self.content, dict) or key not in self.content:
             raise ValueError(f"{self._path(key)} is missing")
         return self.content[key]
+
+    def has(self, key: str) -> bool:
+        """Returns whether `key` has a value; it may be younger than the file."""
+        return isinstance(self.content, dict) and self.content.get(key) is not None
 
     def part(self, key: str) -> JsonObject:
         return JsonObject(self.mapping(key), self._path(key))

@@ -15,8 +15,10 @@ from safetensors.torch import load_file
 from rlsel.commands.requests import SelectRequest
 from rlsel.commands.select import plan, select
 from rlsel.coreset import Coreset
+from rlsel.data.arrays import Arrays
 from rlsel.errors import ConfigurationError, DataError, StorageError
 from rlsel.export import ExportSettings
+from rlsel.models.small_cnn import SmallCNN
 from rlsel.policy.dqn import DQN
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Dynamics, Paper
@@ -28,6 +30,7 @@ from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned
 from rlsel.training.reporting import SilentReporter
+from rlsel.training.settings import TrainingSettings
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
 FILES = {"indices.npy", "scores.npy", "labels.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
@@ -77,7 +80,7 @@ def rows(folder: Path) -> list[Mapping[str, float]]:
 def test_a_run_folder_holds_what_the_contract_says(request_for: Request, tmp_path: Path) -> None:
     folder = run(request_for())
     assert folder == tmp_path / "run"
-    assert names(folder) == FILES | LEARNED
+    assert names(folder) - {"near_duplicates.npy"} == FILES | LEARNED
     coreset, content = Coreset.load(folder), record(folder)
     assert len(coreset) == 27
     assert content["num_selected"] == sum(content["class_counts"]) == 27
@@ -432,4 +435,47 @@ def test_a_minimum_that_the_budget_does_not_allow_is_said(request_for: Request, 
     export = ExportSettings(min_per_class=9)
     folder = select(request_for(selectors=(Random(),), ratios=(0.2,), export=export), reporter)
     assert min(record(folder)["class_counts"]) == 6, "18 of 90 are six of each class"
-    assert reporter.notes[1:] == ["note: export.min_per_class=9 needs 27 samples, the ratio keeps 18: it is lowered"]
+    assert reporter.notes[1:-1] == ["note: export.min_per_class=9 needs 27 samples, the ratio keeps 18: it is lowered"]
+
+
+def test_the_training_to_come_is_tried_and_recorded(request_for: Request, settings: RunSettings, reporter: Any) -> None:
+    selectors = (replace(QUICK, trials=1),)
+    told = request_for("told", selectors=selectors, settings=replace(settings, for_steps=8))
+    untold = request_for("untold", selectors=selectors)
+
+    outcome = record(select(told, reporter))["outcome"]
+
+    assert outcome["chosen"] in ("random", *outcome["tried"])
+    assert outcome["tried"]["reward"].keys() == {"loss", "loss_error", "points", "points_error"}
+    # a training of eight steps is tried whole, as a quarter of it would tell nothing
+    assert (outcome["steps"], outcome["of_steps"], outcome["rounds"]) == (8, 8, 1)
+    assert any(
+        note.startswith("note: at ratio 0.3, in trials of small_cnn (1 x 8 of 8 steps)") for note in reporter.notes
+    )
+    assert record(run(untold))["outcome"] is None
+
+
+def test_of_planted_copies_one_is_kept_before_a_second(request_for: Request, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 40)
+    images = generator.integers(0, 200, (120, 8, 8, 1), dtype=np.uint8)
+    for label in range(3):
+        images[labels == label, :, 2 * label + 1 : 2 * label + 3] += 50
+    copies = np.minimum(images[:60].astype(int) + generator.integers(0, 2, (60, 8, 8, 1)), 255).astype(np.uint8)
+    all_images, all_labels = np.concatenate([images, copies]), np.concatenate([labels, labels[:60]])
+    np.savez(tmp_path / "data.npz", images=all_images, labels=all_labels)
+    source = RunSettings(
+        dataset=Arrays(path=tmp_path / "data.npz"),
+        model=SmallCNN(width=4),
+        training=TrainingSettings(epochs=4, batch_size=30),
+    )
+
+    kept = Coreset.load(run(request_for(settings=source, ratios=(0.5,)))).indices
+
+    coreset = Coreset.load(tmp_path / "run")
+    assert coreset.near_duplicates is not None
+    assert coreset.near_duplicates[120:].tolist() == list(range(60))
+    assert np.array_equal(coreset.at_ratio(0.5).indices, kept)  # another cut knows the copies too
+    twice = np.intersect1d(kept[kept < 60] + 120, kept)
+    assert len(kept) == 90
+    assert len(twice) <= 15  # a quarter of the sixty copies; a random half keeps both of fifteen

@@ -83,6 +83,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "settle_passes": 7,
         "checkpoint": "best_r2",
         "conditioned": True,
+        "trials": 7,
     },
     A2C: {
         "distribution": "beta",
@@ -105,6 +106,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "class_balance": "proportional",
         "trim_hardest": 0.07,
         "min_per_class": 7,
+        "near_duplicates": "last",
     },
 }
 """Another value for every field that decides a coreset."""
@@ -150,6 +152,9 @@ def changed() -> dict[str, SelectRequest]:
         "other features": replace(REQUEST, features=Path(__file__).with_name("test_folder.py")),
         "dataset": in_settings(dataset=Arrays(path=Path(__file__))),
         "model": in_settings(model=ResNet18()),
+        "model to come": in_settings(for_model=ResNet18()),
+        "steps to come": in_settings(for_steps=7),
+        "epochs to come": in_settings(for_epochs=7),
         "width": in_settings(model=SmallCNN(width=7)),
         "random": replace(REQUEST, selectors=(Random(),)),
         "el2n": replace(REQUEST, selectors=(EL2N(),)),
@@ -254,6 +259,7 @@ def test_plain_values_are_json() -> None:
                 "class_balance": None,
                 "trim_hardest": None,
                 "min_per_class": None,
+                "near_duplicates": None,
             },
             "ratio": 0.7,
         },

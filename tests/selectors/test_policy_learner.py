@@ -395,7 +395,7 @@ def test_a_conditioned_policy_knows_the_price_of_each_ratio() -> None:
         assert int((logits > 0).sum()) == round(1000 * ratio)
         stored = made.stored()
         session_like = A2C().build(stored.scaler.size, 0)
-        session_like.load_parameters(made._settled.parameters)  # type: ignore[union-attr]
+        session_like.load_parameters(made._as_settled().parameters)
         states = stored.scaler.states(features, history_columns(stored.evidence), ratio=ratio)
         # before its threshold was moved, it was close already
         assert float((session_like.keep_logit(states) > 0).float().mean()) == pytest.approx(ratio, abs=0.1)
@@ -407,3 +407,34 @@ def test_what_a_conditioned_policy_was_asked_before_makes_no_difference(film: Fi
     finish(once, 0.3)
     finish(twice, 0.8)
     assert torch.equal(once.judge(0.3), twice.judge(0.3))
+
+
+def test_a_policy_turns_to_another_reward_and_back(film: Film) -> None:
+    made = trained(film)
+    before = finish(made)
+    stored = made.stored()
+    variants = METHOD.reward.variants()
+
+    made.turn_to(variants["redundant"])
+    turned = made.judge(0.7)
+    other = made.stored()
+    made.turn_to(METHOD.reward)
+
+    assert torch.equal(made.judge(0.7), before)
+    # a policy that learned the opposite merit has the opposite order
+    ranks = torch.stack([before, turned]).argsort(dim=1).argsort(dim=1).float()
+    assert torch.corrcoef(ranks)[0, 1] < -0.5
+    assert (stored.variant, other.variant) == (0, 2)
+    assert METHOD.as_learned(other).reward == variants["redundant"]
+
+
+def test_a_policy_that_is_indifferent_draws_at_random(film: Film) -> None:
+    made = trained(film)
+    finish(made)
+    made.turn_to(METHOD.reward.variants()["random"])
+
+    logits = made.judge(0.7)
+
+    # the weights of a draw, exp(logit), are within a few percent of one another
+    assert (logits.max() - logits.min()).exp() < 1.1
+    assert int((logits > 0).sum()) == 70

@@ -27,7 +27,7 @@ from rlsel.embedding import embed
 from rlsel.errors import CoresetError, DataError
 from rlsel.export import ExportSettings
 from rlsel.making import coreset_of
-from rlsel.naming import selector_by_name
+from rlsel.naming import model_by_name, selector_by_name
 from rlsel.runs.in_memory import RunInMemory
 from rlsel.runs.plan import Plan, plan_one
 from rlsel.runs.reader import read_run
@@ -47,6 +47,9 @@ def select(
     export: ExportSettings | None = None,
     features: NDArray[Any] | Tensor | None = None,
     holdout: float = 0.0,
+    for_model: Model = None,
+    for_steps: int | None = None,
+    for_epochs: int | None = None,
     setup: Setup | None = None,
 ) -> Coreset:
     """Chooses the part of a data set worth training on.
@@ -61,6 +64,10 @@ def select(
         export: How scores become a set, over the method's own default.
         features: (N, D) features of all samples, in place of the target model's.
         holdout: Share that is set aside first, class by class, to measure on.
+        for_model: The model that will be trained on the coreset; None for the one that selects. Naming it, or one of
+            the next two, lets `rl_selector` try its choice on that training.
+        for_steps: Optimiser steps that it will take.
+        for_epochs: Passes over the coreset that it will make, in place of `for_steps`.
         setup: The rest: device, columns of a Hugging Face data set, a reporter; what is given beside it wins.
 
     Returns:
@@ -87,6 +94,9 @@ def select(
         export=export,
         features=features,
         holdout=holdout,
+        for_model=for_model,
+        for_steps=for_steps,
+        for_epochs=for_epochs,
         setup=setup,
     ).values()
     return coreset
@@ -103,6 +113,9 @@ def select_many(
     export: ExportSettings | None = None,
     features: NDArray[Any] | Tensor | None = None,
     holdout: float = 0.0,
+    for_model: Model = None,
+    for_steps: int | None = None,
+    for_epochs: int | None = None,
     setup: Setup | None = None,
 ) -> dict[tuple[str, float], Coreset]:
     """Makes the coresets of several methods at several ratios from one training of the target model.
@@ -117,6 +130,9 @@ def select_many(
         export: How scores become sets.
         features: (N, D) features in place of the target model's.
         holdout: Share that is set aside first.
+        for_model: The model that will be trained on the coresets, as in `select`, and so are the next two.
+        for_steps: Optimiser steps that it will take.
+        for_epochs: Passes over the coreset that it will make.
         setup: The rest.
 
     Returns:
@@ -128,6 +144,8 @@ def select_many(
     began = time.monotonic()
     setup = settle(setup, model=model, training=training, seed=seed)
     settings, data = read(dataset, setup, holdout=holdout)
+    to_come = None if for_model is None else model_by_name(for_model)
+    settings = replace(settings, for_model=to_come, for_steps=for_steps, for_epochs=for_epochs)
     request = SelectRequest(
         settings=settings,
         selectors=tuple(selector_by_name(one) for one in selectors),
@@ -147,6 +165,7 @@ def select_many(
             dataset=data,
             model=settings.model,
             training=settings.training,
+            purpose=settings.purpose,
             fabric=fabric,
             seed=settings.seed,
             features=own,

@@ -13,6 +13,7 @@ from rlsel.cli.objects import (
     named_selectors,
     run_options,
     train_models,
+    with_model_to_come,
 )
 from rlsel.cli.unused import (
     note_unused,
@@ -50,7 +51,7 @@ def select(composed: Composed, reporter: Reporter) -> Path:
     nodes = composed.nodes
     request = SelectRequest(
         ratios=parse_ratios(nodes["ratio"]),
-        settings=run_settings(nodes),
+        settings=run_settings(with_model_to_come(nodes)),
         selectors=chosen_selectors(composed),
         export=build(ExportSettings, composed.node("export"), "export"),
         features=convert(nodes["features"], Path | None, "features"),
@@ -205,7 +206,7 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.runs.rebuilding import run_settings, selector_parts
 
     nodes, seeds = composed.nodes, composed.nodes["seeds"]
-    settings = run_settings({**nodes, "seed": 0})
+    settings = run_settings({**with_model_to_come(nodes), "seed": 0})
     parts = selector_parts(nodes)
     selectors = named_selectors(composed, nodes["selectors"], parts)
     request = CompareRequest(

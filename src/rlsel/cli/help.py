@@ -44,6 +44,7 @@ _ONLY_HERE = {
 
 _FIRST = (
     *("run", "coreset", "ratio", "ratios", "seed", "seeds", "selectors", "variants", "train_models", "budget"),
+    *("for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
     *("evaluation", "run_dir", "resume", "jobs", "logger", "device"),
 )

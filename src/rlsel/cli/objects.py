@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rlsel.checks import nearest, refuse
 from rlsel.errors import ConfigurationError
 from rlsel.structure import (
+    Node,
     Plain,
     as_node,
     build,
@@ -34,21 +35,47 @@ def train_models(given: Plain, selecting: ModelSpec) -> tuple[ModelSpec, ...]:
     Raises:
         ConfigurationError: for anything else.
     """
-    from rlsel.cli.composing import compose_option
     from rlsel.runs.rebuilding import model_spec
 
     models: list[ModelSpec] = []
     for item in () if given is None else given if isinstance(given, list) else [given]:
-        name, own = next(iter(item.items())) if isinstance(item, Mapping) and len(item) == 1 else (item, None)
-        if name == selecting.name and own is None:
+        if item == selecting.name:
             models.append(selecting)
             continue
-        option = compose_option("model", name) if isinstance(name, str) else None
-        if option is None:
-            raise refuse("train_models", "a list of names, as in [small_cnn,resnet18]", given)
-        key = f"train_models.{name}"
-        models.append(model_spec({**option, **as_node(own or {}, key)}, key))
+        node = model_node(item, "train_models", "a list of names, as in [small_cnn,resnet18]")
+        models.append(model_spec(node, "train_models"))
     return tuple(models)
+
+
+def model_node(given: Plain, key: str, allowed: str) -> Node:
+    """Returns the settings of a model by its name, or by `{name: {setting: value}}`.
+
+    Args:
+        given: What the user wrote.
+        key: Where.
+        allowed: What stands there, for the message.
+
+    Raises:
+        ConfigurationError: for anything else, or an unknown name.
+    """
+    from rlsel.cli.composing import compose_option
+
+    name, own = next(iter(given.items())) if isinstance(given, Mapping) and len(given) == 1 else (given, None)
+    if not isinstance(name, str):
+        raise refuse(key, allowed, given)
+    return {**compose_option("model", name), **as_node(own or {}, f"{key}.{name}")}
+
+
+def with_model_to_come(nodes: Node) -> Node:
+    """Returns the nodes with the settings of the model that `for_model=` names.
+
+    Raises:
+        ConfigurationError: if there is no such model.
+    """
+    if nodes["for_model"] is None:
+        return nodes
+    named = model_node(nodes["for_model"], "for_model", "a name, as in swin, or {name: {setting: value}}")
+    return {**nodes, "for_model": named}
 
 
 def chosen_selectors(composed: Composed) -> tuple[Selector, ...]:

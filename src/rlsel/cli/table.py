@@ -68,11 +68,12 @@ COMMANDS: Mapping[str, Command] = _table(
         examples=(
             "rlsel select dataset=fashion_mnist model=resnet18 'ratio=[0.3,0.5,0.7]' training.epochs=30",
             "rlsel select selectors=[random,el2n] dataset.train_size=500",
+            "rlsel select ratio=0.5 for_model=resnet18 for_steps=200",
             "rlsel select -m selector=random,el2n,rl_selector seed=0,1,2 ratio=0.5",
         ),
         request="rlsel.commands.requests.SelectRequest",
         keys=_EVERYWHERE
-        | {"dataset", "model", "training", "seed", "ratio", "features"}
+        | {"dataset", "model", "training", "seed", "ratio", "features", "for_model", "for_steps", "for_epochs"}
         | {"selector", "selectors", "policy", "reward", "cover", "export"},
         run=builders.select,
     ),
@@ -151,7 +152,7 @@ COMMANDS: Mapping[str, Command] = _table(
         request="rlsel.comparing.request.CompareRequest",
         keys=_EVERYWHERE
         | {"dataset", "model", "training", "selectors", "variants", "ratios", "seeds", "budget", "train_models"}
-        | {"policy", "reward", "cover", "export", "evaluation"},
+        | {"policy", "reward", "cover", "export", "evaluation", "for_model", "for_steps", "for_epochs"},
         run=builders.compare,
     ),
     Command(

@@ -34,6 +34,9 @@ def note_unused(composed: Composed, reporter: Reporter, *unused: Unused) -> None
 
 def of_selectors(selectors: Sequence[Selector]) -> Unused:
     """Yields the parts that no selector has, and settings of a cover that is measured in another way."""
+    if not any("trials" in setting_names(type(selector)) for selector in selectors):
+        for key in ("for_model", "for_steps", "for_epochs"):
+            yield key, f"on {_named(selectors)}, which makes the same choice for every training"
     for key in PARTS:
         if not any(key in setting_names(type(selector)) for selector in selectors):
             yield key, f"on {_named(selectors)}"

@@ -37,6 +37,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
     run = read_run(request.run)
     finetuning = Finetuning(run=run, settings=request.settings, epochs=request.epochs, features=request.features)
     finetuning.check()
+    selector = selector.as_learned(run.finished_policy())
 
     def work(missing: Sequence[Planned], dataset: Dataset, fabric: Fabric) -> None:
         source = run.finished_coreset()

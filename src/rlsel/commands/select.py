@@ -34,6 +34,7 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
             dataset=dataset,
             model=request.settings.model,
             training=request.settings.training,
+            purpose=request.settings.purpose,
             fabric=fabric,
             seed=request.settings.seed,
             features=read_features(request.features, dataset),

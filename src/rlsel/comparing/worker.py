@@ -95,6 +95,7 @@ class JobWorker:
                 dataset=dataset,
                 model=job.settings.model,
                 training=job.settings.training,
+                purpose=job.settings.purpose,
                 fabric=fabric,
                 seed=job.settings.seed,
                 reporter=self.reporter,

@@ -23,7 +23,8 @@ of the constraint "share kept = ratio"):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -133,6 +134,14 @@ class Reward(Protocol):
         """Returns (N,) bool, which samples must not be kept whatever their merit, as long as others are left."""
         ...
 
+    def variants(self) -> Mapping[str, Reward]:
+        """Returns what a trial compares, by name; nothing but itself for a reward without a price.
+
+        The first is always the reward itself, as `reward`. With a price there is `random`, which finds all samples
+        alike, and others for trainings in which hard samples are lost.
+        """
+        ...
+
 
 def _none_demoted(evidence: Evidence) -> Tensor:
     return torch.zeros(len(evidence.coverage), dtype=torch.bool)
@@ -162,19 +171,25 @@ class Cover:
 
     Attributes:
         cap: Largest absolute merit, so that a few outliers do not rule.
+        tilt: Factor of the merit; below 0, what is redundant is preferred.
     """
 
     name: ClassVar[str] = "cover"
     priced: ClassVar[bool] = True
 
     cap: float = 3.0
+    tilt: float = 1.0
 
     def __post_init__(self) -> None:
         number_between("reward.cap", self.cap, 0, low_open=True)
+        number_between("reward.tilt", self.tilt, -10, 10)
 
     def merit(self, evidence: Evidence) -> Tensor:
         deviation = evidence.mean_cover.std().clamp_min(1e-6)
-        return (evidence.mean_cover / deviation).clamp(-self.cap, self.cap)
+        return self.tilt * (evidence.mean_cover / deviation).clamp(-self.cap, self.cap)
+
+    def variants(self) -> Mapping[str, Reward]:
+        return {"reward": self, "random": replace(self, tilt=0.0), "redundant": replace(self, tilt=_EASY)}
 
     def reward(self, merit: Tensor, actions: Tensor, account: Account) -> Tensor:
         return priced_reward(merit, actions, account.price)
@@ -208,6 +223,9 @@ class Paper:
     def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         return _none_demoted(evidence)
 
+    def variants(self) -> Mapping[str, Reward]:
+        return {"reward": self}
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperScalar:
@@ -233,6 +251,9 @@ class PaperScalar:
 
     def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
         return _none_demoted(evidence)
+
+    def variants(self) -> Mapping[str, Reward]:
+        return {"reward": self}
 
 
 def hardness(behaviour: Behaviour, *, cap: float) -> Tensor:
@@ -273,6 +294,9 @@ def doubt(behaviour: Behaviour) -> Tensor:
     return -torch.log1p(-label_error_probability(behaviour.label_p_value).clamp_max(0.999)).clamp_min(-_MOST_DOUBT)
 
 
+_EASY = -0.5
+"""The tilt of the variant of a reward that prefers easy samples."""
+
 _FULLY_DEMOTED_RATIO, _UNDEMOTED_RATIO = 0.1, 0.5
 _MOST_DEMOTED = 0.2
 
@@ -310,6 +334,7 @@ class Dynamics:
 
     Attributes:
         cap: Largest value of each of the two signs of hardness, so that a few samples do not rule.
+        tilt: Weight of the hardness; below 0, easy samples are preferred, for a training in which hard ones are lost.
         doubt_weight: Weight of the doubt about the label beside the hardness.
         cover_weight: Weight of the standardised E_c beside the hardness.
     """
@@ -318,18 +343,20 @@ class Dynamics:
     priced: ClassVar[bool] = True
 
     cap: float = 1.5
+    tilt: float = 1.0
     doubt_weight: float = 1.5
     cover_weight: float = 0.0
 
     def __post_init__(self) -> None:
         number_between("reward.cap", self.cap, 0, low_open=True)
+        number_between("reward.tilt", self.tilt, -10, 10)
         number_between("reward.doubt_weight", self.doubt_weight, 0)
         number_between("reward.cover_weight", self.cover_weight, 0)
 
     def merit(self, evidence: Evidence) -> Tensor:
         if evidence.behaviour is None:
-            return Cover().merit(evidence)
-        merit = hardness(evidence.behaviour, cap=self.cap) - self.doubt_weight * doubt(evidence.behaviour)
+            return Cover(tilt=self.tilt).merit(evidence)
+        merit = self.tilt * hardness(evidence.behaviour, cap=self.cap) - self.doubt_weight * doubt(evidence.behaviour)
         if self.cover_weight:
             merit = merit + self.cover_weight * Cover().merit(evidence)
         return merit
@@ -338,6 +365,11 @@ class Dynamics:
         return priced_reward(merit, actions, account.price)
 
     def demoted(self, evidence: Evidence, ratio: float) -> Tensor:
-        if evidence.behaviour is None:
+        if evidence.behaviour is None or self.tilt <= 0:
             return _none_demoted(evidence)
         return never_learned(evidence.behaviour, ratio)
+
+    def variants(self) -> Mapping[str, Reward]:
+        indifferent = replace(self, tilt=0.0, doubt_weight=0.0, cover_weight=0.0)
+        easy, trusted = replace(self, tilt=_EASY), replace(self, tilt=0.0)
+        return {"reward": self, "random": indifferent, "easy": easy, "rightly labelled": trusted}

@@ -48,11 +48,13 @@ def plain(value: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def run_settings(settings: RunSettings) -> dict[str, Any]:
-    """Returns the nodes `dataset`, `model`, `training` and the `seed`."""
+    """Returns the nodes `dataset`, `model`, `training`, the `seed`, and what is said of the training to come."""
+    to_come = {name: plain(getattr(settings, name)) for name in ("for_model", "for_steps", "for_epochs")}
     return {
         **data_and_model(settings.dataset, settings.variation, settings.model),
         "training": _without_target(plain(settings.training)),
         "seed": settings.seed,
+        **({} if settings.purpose is None else to_come),
     }
 
 
@@ -121,7 +123,7 @@ def are_defaults(parts: Iterable[object]) -> bool:
 def selects_by_defaults(settings: RunSettings, selector: Selector, export: ExportSettings) -> bool:
     """Returns whether the folder of a coreset says all: its data set, selector, ratio and seed; the rest is default."""
     parts = [settings.dataset, settings.variation, settings.model, settings.training, selector, export]
-    return isinstance(settings.model, SmallCNN) and are_defaults(parts)
+    return isinstance(settings.model, SmallCNN) and settings.purpose is None and are_defaults(parts)
 
 
 def _is_default(part: object) -> bool:

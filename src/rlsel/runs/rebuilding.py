@@ -42,7 +42,18 @@ def run_settings(nodes: Node) -> RunSettings:
     source, variation = dataset_and_variation(as_node(nodes["dataset"], "dataset"))
     model = model_spec(as_node(nodes["model"], "model"), "model")
     training = build(TrainingSettings, as_node(nodes["training"], "training"), "training")
-    return RunSettings(dataset=source, variation=variation, model=model, training=training, seed=nodes["seed"])
+    return RunSettings(
+        dataset=source,
+        variation=variation,
+        model=model,
+        training=training,
+        for_model=None
+        if nodes.get("for_model") is None
+        else model_spec(as_node(nodes["for_model"], "for_model"), "for_model"),
+        for_steps=nodes.get("for_steps"),
+        for_epochs=nodes.get("for_epochs"),
+        seed=nodes["seed"],
+    )
 
 
 def dataset_and_variation(node: Node) -> tuple[DatasetSource, Variation]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
-from rlsel.checks import int_at_least, one_of, positive_int
+from rlsel.checks import int_at_least, one_of, positive_int, refuse
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
 from rlsel.errors import DataError
 from rlsel.models.target import ModelSpec
+from rlsel.selectors.base import Purpose
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.settings import TrainingSettings
 
@@ -74,6 +75,10 @@ class RunSettings:
         variation: What is changed in it (sizes, noise, long tail, corruption).
         model: The network that is trained.
         training: How it is trained.
+        for_model: The network that will be trained on the coreset; None for the one that selects. Naming it, or one of
+            the next two, lets a method that can do so try its choice on that training.
+        for_steps: Optimiser steps that it will take, with the recipe of `training`.
+        for_epochs: Passes over the coreset that it will make, in place of `for_steps`.
         seed: Whole number of at least 0 that drives selection and training, through separate streams.
     """
 
@@ -81,10 +86,30 @@ class RunSettings:
     variation: Variation = field(default_factory=Variation)
     model: ModelSpec
     training: TrainingSettings
+    for_model: ModelSpec | None = None
+    for_steps: int | None = None
+    for_epochs: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         int_at_least("seed", self.seed, 0)
+        for name in ("for_steps", "for_epochs"):
+            if getattr(self, name) is not None:
+                positive_int(name, getattr(self, name))
+        if self.for_steps is not None and self.for_epochs is not None:
+            raise refuse("for_steps", "null beside for_epochs", self.for_steps, "the training to come has one length")
+
+    @property
+    def purpose(self) -> Purpose | None:
+        """The training that a coreset is made for; None where nothing is said of it."""
+        if self.for_model is None and self.for_steps is None and self.for_epochs is None:
+            return None
+        training = self.training
+        if self.for_steps is not None:
+            training = replace(training, steps=self.for_steps)
+        if self.for_epochs is not None:
+            training = replace(training, steps=None, epochs=self.for_epochs)
+        return Purpose(model=self.for_model or self.model, training=training)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.provenance import Outcome
 from rlsel.selectors.evidence import EvidenceCollector
 from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics
 from rlsel.training.feature_bank import FeatureBank
@@ -35,6 +36,19 @@ FINAL: int = -1
 
 
 @dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """The training that a coreset is made for.
+
+    Attributes:
+        model: The architecture that will be trained.
+        training: Its recipe, with the steps or the epochs that it will take.
+    """
+
+    model: ModelSpec
+    training: TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
 class SelectionTask:
     """What is selected from, and with what means.
 
@@ -45,6 +59,7 @@ class SelectionTask:
         fabric: Where things are computed, and in what precision.
         seed: The run's seed; a selector draws from streams of its own name.
         features: (N, D) features that the user brought, float32 on the CPU; None for the target model's.
+        purpose: The training that the coreset is made for; None where the user did not say.
         reporter: Told what goes on.
     """
 
@@ -54,6 +69,7 @@ class SelectionTask:
     fabric: Fabric
     seed: int
     features: Tensor | None = None
+    purpose: Purpose | None = None
     reporter: Reporter
 
     @property
@@ -161,6 +177,9 @@ class Scores:
             of being drawn is proportional to its exponential; 0 is the threshold of a policy).
         policy: Whether the values are keep logits of a policy, so that `export.mode=threshold` makes sense.
         hardness: (N,) float32, high = hard, for `export.trim_hardest`; None where the score itself says it.
+        groups: (N,) int64, for each sample the first of its near-duplicates, itself where it has none, for
+            `export.near_duplicates`; None where the method does not look for them.
+        outcome: What trials said about the choice; None without any.
         shared_seconds: Seconds of work that was found done, as another ratio of the run had needed it before.
     """
 
@@ -168,6 +187,8 @@ class Scores:
     kind: Literal["score", "logit"] = "score"
     policy: bool = False
     hardness: Tensor | None = None
+    groups: Tensor | None = None
+    outcome: Outcome | None = None
     shared_seconds: float = 0.0
 
     def __post_init__(self) -> None:

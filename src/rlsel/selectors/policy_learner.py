@@ -14,7 +14,7 @@ from torch import Tensor
 from rlsel.budget import kept_count
 from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.optimum import Calibration
-from rlsel.policy.rewards import Behaviour, Evidence
+from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns, random_projection
@@ -92,7 +92,8 @@ class PolicyLearner:
         self._num_classes = recording.num_classes
         self._bank, self._collector = recording.bank, recording.evidence(method.cover)
         self._agent: _Agent | None = None
-        self._settled: _Settled | None = None
+        self._reward = method.reward
+        self._settled: dict[Reward, _Settled] = {}
         self._fresh = False
         self._kept_before: Tensor | None = None
         self._best: Mapping[str, Any] | None = None
@@ -163,7 +164,7 @@ class PolicyLearner:
             conditioned=self._method.conditioned,
         )
         session = self._new_session(scaler, features.device) if agent is None else agent.session
-        session.merit = self._method.reward.merit(evidence).to(features.device)
+        session.merit = self._reward.merit(evidence).to(features.device)
         self._agent = _Agent(session=session, scaler=scaler, columns=columns, evidence=evidence)
         return self._agent
 
@@ -173,7 +174,7 @@ class PolicyLearner:
     def _new_session(self, scaler: StateScaler, device: torch.device) -> PolicySession:
         return PolicySession(
             self._method.policy.build(scaler.size, stream(self._seed, "policy", "parameters")),
-            self._method.reward,
+            self._reward,
             size=self._size,
             ratio=self._method.ratio,
             settings=self._learning,
@@ -186,12 +187,17 @@ class PolicyLearner:
     @property
     def settled(self) -> bool:
         """Whether the policy has learned all that it will."""
-        return self._settled is not None
+        return self._reward in self._settled
 
     @property
     def settle_seconds(self) -> float:
-        """Seconds that it took to settle; 0 before."""
-        return 0.0 if self._settled is None else self._settled.seconds
+        """Seconds that it took to settle for the rewards so far; 0 before."""
+        return sum(settled.seconds for settled in self._settled.values())
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is known of the samples, after the policy has settled."""
+        return self._as_settled().agent.evidence
 
     def settle(self, features: Tensor, behaviour: Behaviour | None) -> None:
         """Learns on the features at the end of the training.
@@ -233,12 +239,26 @@ class PolicyLearner:
             agent.session.sweep(agent.states(features, ratio=self._method.ratio), passes)
         else:
             policy.load_state_dict(self._best)
-        self._settled = _Settled(
+        self._settled[self._reward] = _Settled(
             agent=agent,
             features=features,
             parameters={name: value.clone() for name, value in policy.parameters_by_name().items()},
             seconds=time.perf_counter() - started,
         )
+
+    def turn_to(self, reward: Reward) -> None:
+        """Turns the settled policy to another reward: to the one that it has learned before, or learns on its features.
+
+        Args:
+            reward: One of the variants of the method's reward.
+        """
+        settled = self._as_settled()
+        self._reward = reward
+        if not self.settled:
+            started = time.perf_counter()
+            self._agent, self._best = None, None
+            agent = self._take(settled.features, settled.agent.evidence, like=settled.agent.scaler)
+            self._settle(agent, settled.features, self._method.settle_passes, started)
 
     def judge(self, ratio: float) -> Tensor:
         """Judges every sample with the policy as it settled.
@@ -254,16 +274,20 @@ class PolicyLearner:
         session = settled.agent.session
         session.policy.load_parameters(settled.parameters)  # a threshold that was moved for another ratio moves back
         states = settled.agent.states(settled.features, ratio=ratio)
-        if self._method.reward.priced:
+        if self._reward.priced:
             solve_price(session.policy, states, ratio)
-        calibration = Calibration(
-            reward=self._method.reward,
+        logits = session.remember(states).cpu()
+        return self.calibration(self._reward, ratio).known(logits, settled.agent.evidence)
+
+    def calibration(self, reward: Reward, ratio: float) -> Calibration:
+        """Returns how far apart the keep logits for a reward and a ratio should be."""
+        return Calibration(
+            reward=reward,
             entropy_weight=self._method.policy.entropy_weight,
             ratio=ratio,
             num_classes=self._num_classes,
             size=self._size,
         )
-        return calibration.known(session.remember(states).cpu(), settled.agent.evidence)
 
     def stored(self) -> StoredPolicy:
         """Returns the policy as it judged last, with the features that it settled on."""
@@ -274,12 +298,13 @@ class PolicyLearner:
             price=settled.agent.session.price,
             features=settled.features,
             evidence=settled.agent.evidence,
+            variant=list(self._method.reward.variants().values()).index(self._reward),
         )
 
     def _as_settled(self) -> _Settled:
-        if self._settled is None:
+        if not self.settled:
             raise ValueError("the policy must have settled first")
-        return self._settled
+        return self._settled[self._reward]
 
     def state_dict(self) -> dict[str, Any]:
         agent = self._agent

@@ -180,6 +180,7 @@ class StoredPolicy:
         price: The price on keeping.
         features: (N, D) clean features of the training split that it was last trained on.
         evidence: What was known of the N samples then.
+        variant: The place of the reward that it was learned for among the variants of the method's; 0 is its own.
     """
 
     parameters: Mapping[str, Tensor]
@@ -187,6 +188,7 @@ class StoredPolicy:
     price: float
     features: Tensor
     evidence: Evidence
+    variant: int = 0
 
     @property
     def networks(self) -> PolicyNetworks:
@@ -200,6 +202,7 @@ class StoredPolicy:
             "features": self.features,
             "coverage": self.evidence.coverage,
             "mean_cover": self.evidence.mean_cover,
+            "variant": torch.tensor(self.variant),
         }
         if self.evidence.behaviour is not None:
             known |= {f"behaviour.{name}": getattr(self.evidence.behaviour, name) for name in _BEHAVIOUR}
@@ -223,4 +226,5 @@ class StoredPolicy:
             price=networks.price,
             features=known["features"],
             evidence=Evidence(coverage=known["coverage"], mean_cover=known["mean_cover"], behaviour=behaviour),
+            variant=int(known["variant"]),
         )

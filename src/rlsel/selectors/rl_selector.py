@@ -10,18 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from torch import Tensor
+
 from rlsel.checks import int_at_least, number_between, one_of, positive_int
+from rlsel.cover.duplicates import near_duplicate_groups
 from rlsel.cover.settings import CoverSettings
+from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.policy.a2c import A2C
+from rlsel.policy.label_errors import label_error_probability
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Dynamics, Reward
+from rlsel.provenance import Outcome
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.features import selection_features
 from rlsel.selectors.policy_learner import PolicyLearner
+from rlsel.selectors.policy_state import StoredPolicy
+from rlsel.selectors.trials import try_variants
 
 _ANY_RATIO = 0.5
 """What a conditioned policy is measured at while it learns, the same for every ratio that it will serve."""
@@ -53,11 +61,13 @@ class RLSelector:
             serves every ratio of a run.
         checkpoint: `last`, or `best_r2` as in the paper: the epoch of the highest redundancy reward among those whose
             share is within 0.01 of the ratio; without such an epoch, the last.
+        trials: How often each variant of the reward is tried on the training to come, where `for_model`, `for_steps` or
+            `for_epochs` names it; 0 for never. Each try takes a quarter of its steps.
     """
 
     name: ClassVar[str] = "rl_selector"
     gives_keep_logits: ClassVar[bool] = True
-    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
+    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0, near_duplicates="last")
     uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     policy: PolicySpec = field(default_factory=A2C)
@@ -71,6 +81,7 @@ class RLSelector:
     settle_passes: int = 3
     conditioned: bool = False
     checkpoint: Literal["last", "best_r2"] = "last"
+    trials: int = 2
 
     def __post_init__(self) -> None:
         one_of("selector.state", self.state, ("features", "features+history"))
@@ -79,6 +90,7 @@ class RLSelector:
         positive_int("selector.warmup_epochs", self.warmup_epochs)
         int_at_least("selector.settle_passes", self.settle_passes, 0)
         one_of("selector.checkpoint", self.checkpoint, ("last", "best_r2"))
+        int_at_least("selector.trials", self.trials, 0)
         if self.conditioned and not self.reward.priced:
             raise ConfigurationError(
                 f"selector.conditioned=true must go with a reward that has a price, got reward={self.reward.name}: use "
@@ -117,13 +129,49 @@ class RLSelector:
         if not isinstance(learner, PolicyLearner):
             raise TypeError("RL-Selector scores with the learner that its needs() asked for")
         spent_before = learner.settle_seconds
+        features = selection_features(task, observed)
         if not learner.settled:
             # a training that only another selector of the run asked for must not change what this one sees
             behaviour = None
             if task.features is None and observed.dynamics is not None:
                 behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
-            learner.settle(selection_features(task, observed), behaviour)
-        return Scores(values=learner.judge(self.ratio), kind="logit", policy=True, shared_seconds=spent_before)
+            learner.settle(features, behaviour)
+        learner.turn_to(self.reward)
+        outcome = self._try(task, learner)
+        if outcome is not None:
+            learner.turn_to(self.reward.variants()[outcome.chosen])
+        scores = self.scores(learner.judge(self.ratio), features, task.dataset)
+        return replace(scores, outcome=outcome, shared_seconds=spent_before)
+
+    def scores(self, logits: Tensor, features: Tensor, dataset: Dataset) -> Scores:
+        """Returns what a set is drawn by.
+
+        Args:
+            logits: (N,) keep logits of the candidates of `dataset`.
+            features: (N, D) theirs, which tell near-duplicates.
+            dataset: What is selected from.
+        """
+        groups = near_duplicate_groups(
+            features, dataset.train.labels, num_classes=dataset.num_classes, distance=self.cover.distance
+        )
+        return Scores(values=logits, kind="logit", policy=True, groups=groups)
+
+    def _try(self, task: SelectionTask, learner: PolicyLearner) -> Outcome | None:
+        """Tries the variants of the reward on the training to come; None where the user named none."""
+        if task.purpose is None or self.trials == 0 or not self.reward.priced or self.policy.entropy_weight == 0:
+            return None
+        evidence = learner.evidence
+        logits = {
+            name: learner.calibration(variant, self.ratio).optimum(evidence)
+            for name, variant in self.reward.variants().items()
+        }
+        known = evidence.behaviour
+        label_error = None if known is None else label_error_probability(known.label_p_value)
+        return try_variants(task, task.purpose, logits, ratio=self.ratio, rounds=self.trials, label_error=label_error)
+
+    def as_learned(self, stored: StoredPolicy) -> RLSelector:
+        """Returns the method with the variant of its reward that a policy of it was learned for."""
+        return replace(self, reward=list(self.reward.variants().values())[stored.variant])
 
     def learner(self, size: int, seed: int, recording: Recording) -> PolicyLearner:
         """Makes the learner of this method for `size` samples.

@@ -72,10 +72,11 @@ class RLSelectorFinetuned:
         # a stored price has the precision of a file, so that a fine-tuned run comes out the same
         stored = replace(stored, price=float(torch.tensor(stored.price)))
         empty = Recording(task.labels, task.dataset.num_classes)
-        adapted = self._at(self.ratio).learner(len(task), task.seed, empty)
+        adapted = self._at(self.ratio).as_learned(stored).learner(len(task), task.seed, empty)
         adapted.adapt(stored, self.epochs)
         values = adapted.judge(self.ratio)
-        return Scores(values=values, kind="logit", policy=True, shared_seconds=source.shared_seconds)
+        scores = self._at(self.ratio).scores(values, stored.features, task.dataset)
+        return replace(scores, shared_seconds=source.shared_seconds)
 
     def _at(self, ratio: float) -> RLSelector:
-        return RLSelector(policy=self.policy, reward=self.reward, cover=self.cover, ratio=ratio)
+        return RLSelector(policy=self.policy, reward=self.reward, cover=self.cover, ratio=ratio, trials=0)
