@@ -160,8 +160,8 @@ def _note_classes(chosen: NDArray[np.int64], dataset: Dataset, origin: Origin, n
         note(f"note: at ratio {origin.ratio:g}, {text}")
 
 
-_MANY_DUPLICATES = 0.01
-"""The share of the candidates from which on near-duplicates are worth a line."""
+_MANY_DUPLICATES, _SOME_DUPLICATES = 0.01, 10
+"""The share of the candidates and the number from which on near-duplicates are worth a line."""
 
 
 def _note_near_duplicates(chosen: NDArray[np.int64], scores: Scores, note: Callable[[str], object]) -> None:
@@ -170,7 +170,7 @@ def _note_near_duplicates(chosen: NDArray[np.int64], scores: Scores, note: Calla
         return
     groups = scores.groups.numpy()
     further, kept = len(groups) - len(np.unique(groups)), len(chosen) - len(np.unique(groups[chosen]))
-    if further >= _MANY_DUPLICATES * len(groups):
+    if further >= max(_MANY_DUPLICATES * len(groups), _SOME_DUPLICATES):
         note(f"note: {further:,} samples are near-duplicates of others, {kept:,} are kept beside one of their like")
 
 

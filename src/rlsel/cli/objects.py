@@ -43,7 +43,8 @@ def train_models(given: Plain, selecting: ModelSpec) -> tuple[ModelSpec, ...]:
             models.append(selecting)
             continue
         node = model_node(item, "train_models", "a list of names, as in [small_cnn,resnet18]")
-        models.append(model_spec(node, "train_models"))
+        name = item if isinstance(item, str) else next(iter(item))
+        models.append(model_spec(node, f"train_models.{name}"))
     return tuple(models)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rlsel.checks import number_between
+from rlsel.cover.duplicates import near_duplicate_groups
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
@@ -32,7 +33,7 @@ class StaticReward:
     """
 
     name: ClassVar[str] = "static_reward"
-    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0)
+    export: ClassVar[ExportSettings] = ExportSettings(mode="sample", temperature=1.0, near_duplicates="last")
     uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     reward: Reward = field(default_factory=Dynamics)
@@ -64,7 +65,8 @@ class StaticReward:
         # a training that only another selector of the run asked for must not change what this one sees
         if task.features is None and observed.dynamics is not None:
             behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
-        evidence = collector.measured(selection_features(task, observed), behaviour)
+        features = selection_features(task, observed)
+        evidence = collector.measured(features, behaviour)
         calibration = Calibration(
             reward=self.reward,
             entropy_weight=self.temperature,
@@ -72,4 +74,7 @@ class StaticReward:
             num_classes=task.dataset.num_classes,
             size=len(task),
         )
-        return Scores(values=calibration.optimum(evidence), kind="logit")
+        groups = near_duplicate_groups(
+            features, task.labels, num_classes=task.dataset.num_classes, distance=self.cover.distance
+        )
+        return Scores(values=calibration.optimum(evidence), kind="logit", groups=groups)
