@@ -94,7 +94,7 @@ def test_a_policy_selects_from_what_it_has_not_seen(
     assert read == "arrays: 60 images, 3 classes, 30 more to measure on, 8 px"
     assert note.startswith("note: learned to keep 0.7 of arrays, the policy would keep 0.")
     assert note.endswith(" of these 60 samples of arrays if its threshold stayed")
-    assert names(folder) == FILES
+    assert names(folder) - {"near_duplicates.npy"} == FILES
     coreset = Coreset.load(folder)
     assert len(coreset) == 24
     assert coreset.scores.shape == (60,)
