@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import rlsel.conf
 
-from rlsel.commands.requests import CompareRequest
+from rlsel.comparing.request import CompareRequest
 from rlsel.data.cifar10 import CIFAR10
 from rlsel.data.fashion_mnist import FashionMNIST
 from rlsel.models.resnet import ResNet18, ResNet50
