@@ -17,6 +17,7 @@ import rlsel
 from rlsel.api import choosing
 from rlsel.cli.main import main
 from rlsel.coreset import Coreset
+from rlsel.data.wrapping import as_dataset
 from rlsel.errors import ConfigurationError, CoresetError, DataError, RlselError
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
@@ -200,7 +201,7 @@ def test_settings_and_features_of_ones_own(pair: Any, tmp_path: Path) -> None:
     other = rlsel.select(pair, selector="moderate", features=torch.from_numpy(features))
     assert np.array_equal(one.scores, other.scores)
     assert one.provenance.selector.settings["features"] == other.provenance.selector.settings["features"]
-    with pytest.raises(ConfigurationError, match=r"features must be \(90, D\) numbers, a row for each sample"):
+    with pytest.raises(ConfigurationError, match=r"features must be an array of \(90, D\) numbers, a row for each sample"):
         rlsel.select(pair, selector="moderate", features=features[:50])
     with pytest.raises(DataError, match="features must be finite numbers"):
         rlsel.select(pair, selector="moderate", features=features * np.nan)
@@ -327,3 +328,50 @@ def test_features_are_those_of_the_command_line(
     assert ["are random" in note for note in reporter.notes] == [True]
     with pytest.raises(DataError, match="the samples must be images, got features"):
         rlsel.features(made)
+
+
+def test_a_tensor_with_its_channels_behind_is_read_as_the_array() -> None:
+    generator = np.random.default_rng(0)
+    images, labels = generator.integers(0, 256, (40, 9, 8, 3), dtype=np.uint8), np.arange(40) % 2
+
+    behind = as_dataset((torch.from_numpy(images), labels)).train.images
+    pairs = as_dataset(torch.utils.data.TensorDataset(torch.from_numpy(images), torch.from_numpy(labels))).train.images
+    before = as_dataset((torch.from_numpy(images).permute(0, 3, 1, 2), labels)).train.images
+
+    assert behind.shape == pairs.shape == before.shape == (3, 9, 8)
+    assert behind.digest() == pairs.digest() == before.digest() == as_dataset((images, labels)).train.images.digest()
+
+
+def test_bfloat16_is_read() -> None:
+    images = torch.rand(20, 1, 6, 6).bfloat16()
+    found = as_dataset((images, np.arange(20) % 2)).train.images
+    assert torch.equal(next(iter(found.batches([torch.arange(20)]))), images.float())
+
+
+def test_a_held_out_share_beside_test_data_is_refused() -> None:
+    images, labels = np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), np.arange(30) % 2
+    with pytest.raises(ConfigurationError, match="holdout must be 0 beside test data, got 0.2"):
+        rlsel.train_on_subset(None, (images, labels), test=(images, labels), holdout=0.2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda data: rlsel.select(data, model=torch.nn.Linear(2, 2)), "model must be the class or a function"),
+        (lambda data: rlsel.select(data, features="f.npy"), r"features must be an array of \(30, D\) numbers"),
+        (
+            lambda data: rlsel.apply(None, data),
+            "policy must be a coreset, or the folder of a select run, got 'NoneType'",
+        ),
+    ],
+)
+def test_a_newcomer_s_mistakes_are_named(call: Any, message: str) -> None:
+    images, labels = np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), np.arange(30) % 2
+    with pytest.raises(RlselError, match=message):
+        call((images, labels))
+
+
+def test_one_name_and_one_ratio_stand_for_lists_of_one() -> None:
+    images, labels = np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), np.arange(30) % 2
+    found = rlsel.select_many((images, labels), selectors="random", ratios=0.3)
+    assert list(found) == [("random", 0.3)]

@@ -8,6 +8,8 @@ from contextlib import suppress
 from pkgutil import iter_modules
 from typing import Any, cast
 
+from torch import nn
+
 from rlsel import selectors
 from rlsel.checks import nearest, refuse
 from rlsel.errors import ConfigurationError
@@ -57,6 +59,10 @@ def model_by_name(given: str | ModelSpec | Callable[..., Any] | None) -> ModelSp
         return _named_model(given)
     if isinstance(given, ModelSpec) and not isinstance(given, type):
         return given
+    if isinstance(given, nn.Module):
+        raise refuse(
+            "model", "the class or a function that makes the nn.Module", f"a {type(given).__name__} that is made"
+        )
     if callable(given):
         return GivenNetwork(name=getattr(given, "__name__", type(given).__name__), make=given)
     raise refuse("model", "a name, or a class or function that makes an nn.Module", type(given).__name__)

@@ -23,6 +23,7 @@ from rlsel.commands.requests import SelectRequest
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
 from rlsel.data.dataset import Dataset
+from rlsel.data.wrapping import as_array
 from rlsel.embedding import embed
 from rlsel.errors import CoresetError, DataError
 from rlsel.export import ExportSettings
@@ -105,8 +106,8 @@ def select(
 def select_many(
     dataset: object,
     *,
-    selectors: Sequence[str | Selector] = ("rl_selector",),
-    ratios: Sequence[float] = (0.7,),
+    selectors: str | Sequence[str | Selector] = ("rl_selector",),
+    ratios: float | Sequence[float] = (0.7,),
     model: Model = None,
     seed: int | None = None,
     training: TrainingSettings | None = None,
@@ -122,8 +123,8 @@ def select_many(
 
     Args:
         dataset: What is selected from, as in `select`.
-        selectors: The methods, each once.
-        ratios: Shares to keep, each once.
+        selectors: The methods, each once; a name stands for a list of one.
+        ratios: Shares to keep, each once; a number stands for a list of one.
         model: The target model.
         seed: At least 0; None for that of the setup, which is 0 where nothing is said.
         training: How the target model is trained.
@@ -144,12 +145,13 @@ def select_many(
     began = time.monotonic()
     setup = settle(setup, model=model, training=training, seed=seed)
     settings, data = read(dataset, setup, holdout=holdout)
+    selectors = [selectors] if isinstance(selectors, str) else selectors
     to_come = None if for_model is None else model_by_name(for_model)
     settings = replace(settings, for_model=to_come, for_steps=for_steps, for_epochs=for_epochs)
     request = SelectRequest(
         settings=settings,
         selectors=tuple(selector_by_name(one) for one in selectors),
-        ratios=parse_ratios(tuple(ratios)),
+        ratios=parse_ratios(ratios),
         export=export or ExportSettings(),
     )
     for ratio in request.ratios:
@@ -214,6 +216,8 @@ def apply(
     """
     began = time.monotonic()
     (ratio,) = parse_ratios(ratio)
+    if not isinstance(policy, Coreset | Path | str):
+        raise refuse("policy", "a coreset, or the folder of a select run", type(policy).__name__)
     source = _in_memory(policy) if isinstance(policy, Coreset) else _on_disk(Path(policy))
     learned = source.policy
     setup = settle(setup, model=learned.spec, training=learned.training, seed=seed)
@@ -299,9 +303,10 @@ def _features(given: NDArray[Any] | Tensor | None, dataset: Dataset) -> tuple[st
     """Returns the digest of the user's features, that of an `.npy` file with them, and those of the candidates."""
     if given is None:
         return None, None
-    array = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    array = as_array(given)
     if array.ndim != 2 or len(array) != len(dataset.source) or array.dtype.kind not in "fiu":
-        raise refuse("features", f"({len(dataset.source)}, D) numbers, a row for each sample", array.shape)
+        got = f"{type(given).__name__} of {array.dtype} and shape {array.shape}"
+        raise refuse("features", f"an array of ({len(dataset.source)}, D) numbers, a row for each sample", got)
     values = torch.from_numpy(array.astype(np.float32))
     if not torch.isfinite(values).all():
         raise DataError("features must be finite numbers, got NaN or infinity")

@@ -57,12 +57,14 @@ def train_on_subset(
         model: The network to train.
         seed: Seed of the training; None for that of the setup.
         training: The recipe.
-        holdout: The share that was given to `select`: it is not trained on but measured on.
+        holdout: The share that was given to `select`: it is not trained on but measured on; 0 beside test data.
         setup: The rest.
 
     Raises:
         RlselError: for unfit data or settings, and for samples held out that the coreset was chosen from.
     """
+    if test is not None and holdout:
+        raise refuse("holdout", "0 beside test data", holdout, "one of them is measured on: leave the other out")
     setup = settle(setup, model=model, training=training, seed=seed)
     settings, data = read(dataset, setup, test=test, holdout=holdout)
     positions = _positions(coreset, data)

@@ -59,7 +59,7 @@ def as_dataset(given: object, *, test: object = None, columns: Columns | None = 
         given: A pair of images and labels as arrays or tensors; images alone; rows of features (N, D), alone or with
             labels; a map-style torch data set of (image, label) pairs, the images PIL, arrays or tensors; a Hugging
             Face `datasets.Dataset`; or an rlsel `Dataset`, which is returned. Arrays of images are (N, H, W),
-            (N, H, W, C) or (N, C, H, W); tensors (N, C, H, W) or (N, H, W).
+            (N, H, W, C) or (N, C, H, W); tensors too, (N, C, H, W) where the shape does not contradict.
         test: The same for what models are measured on; None for nothing.
         columns: The columns of a Hugging Face data set to read; None for anything else.
 
@@ -153,7 +153,7 @@ def _read(given: object, name: str, columns: Columns) -> _Samples:
     if isinstance(given, tuple | list):
         if len(given) != 2:
             raise refuse("dataset", "a pair of images and labels", f"{len(given)} things")
-        return _Samples(_pixels_of(given[0], name), _array(given[1]))
+        return _Samples(_pixels_of(given[0], name), as_array(given[1]))
     if _from_hugging_face(given):
         return _read_hugging_face(given, name, columns)
     if not hasattr(given, "__getitem__") or not hasattr(given, "__len__"):
@@ -165,16 +165,25 @@ def _read(given: object, name: str, columns: Columns) -> _Samples:
     return _read_pairs(given, name)
 
 
-def _array(given: object) -> NDArray[Any]:
-    return given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+def as_array(given: object) -> NDArray[Any]:
+    """Returns a tensor on any device, of bfloat16 too, or anything array-like, as an array."""
+    if not isinstance(given, Tensor):
+        return np.asarray(given)
+    given = given.detach().cpu()
+    return (given.float() if given.dtype == torch.bfloat16 else given).numpy()
+
+
+def _channels_last(shape: tuple[int, ...]) -> bool:
+    """Says whether a tensor has its one, three or four channels at the end, against the custom."""
+    return shape[-1] in (1, 3, 4) and shape[-1] < min(shape[-3:-1])
 
 
 def _pixels_of(given: object, name: str) -> Tensor:
     """Returns the (N, C, H, W) pixels of arrays or tensors; rows of features are images of one pixel."""
-    array = _array(given)
+    array = as_array(given)
     if array.ndim == 2:
         return torch.from_numpy(check_floats(array, f"{name}: features"))[:, :, None, None]
-    first = isinstance(given, Tensor) and array.ndim == 4
+    first = isinstance(given, Tensor) and array.ndim == 4 and not _channels_last(array.shape)
     return check_images(array, f"{name}: images", "first" if first else None)
 
 
@@ -223,8 +232,8 @@ def _picture(given: object, name: str, number: int) -> Image.Image | NDArray[Any
             return given if given.mode == "L" and not given.has_transparency_data else in_colour(given)
         except ValueError as error:
             raise DataError(f"{name}: image {number} cannot be used ({error})") from error
-    array = _array(given)
-    if array.ndim == 3 and isinstance(given, Tensor):
+    array = as_array(given)
+    if array.ndim == 3 and isinstance(given, Tensor) and not _channels_last(array.shape):
         array = np.moveaxis(array, 0, 2)
     if array.ndim not in (2, 3) or array.dtype.kind not in "uf":
         raise DataError(
