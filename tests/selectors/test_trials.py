@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,6 +136,7 @@ def test_the_training_to_come_decides(
 
     outcome = try_variants(task, purpose_of(task), logits, ratio=0.3, rounds=2, label_error=wrong().float())
 
+    assert outcome is not None
     assert (outcome.chosen, list(outcome.tried)) == (chosen, tried)
     assert (outcome.model, outcome.steps, outcome.of_steps, outcome.rounds) == ("small_cnn", 40, 160, 2)
     assert outcome.seconds > 0
@@ -157,4 +159,17 @@ def test_what_is_tried_after_the_reward_needs_evidence(
 
     outcome = try_variants(task, purpose_of(task), logits, ratio=0.3, rounds=1, label_error=None)
 
+    assert outcome is not None
     assert outcome.chosen == chosen
+
+
+def test_too_few_samples_are_not_tried(feature_task: Callable[..., SelectionTask], reporter: Any) -> None:
+    task = feature_task(torch.arange(45) % 3)
+    purpose = Purpose(model=task.model, training=TrainingSettings(steps=10))
+    logits = {"reward": torch.zeros(45), "random": torch.zeros(45)}
+
+    assert try_variants(task, purpose, logits, ratio=0.5, rounds=1, label_error=None) is None
+
+    # a fifth of them is measured on
+    [note] = reporter.notes
+    assert "it would train on or measure 9 samples, at least 10 tell something" in note

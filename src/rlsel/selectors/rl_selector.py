@@ -24,12 +24,14 @@ from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.provenance import Outcome
+from rlsel.randomness import Streams
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
 from rlsel.selectors.features import selection_features
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.trials import try_variants
+from rlsel.training.loop import build_model
 
 _ANY_RATIO = 0.5
 """What a conditioned policy is measured at while it learns, the same for every ratio that it will serve."""
@@ -103,6 +105,9 @@ class RLSelector:
             )
 
     def needs(self, task: SelectionTask) -> Needs:
+        if task.purpose is not None and self.trials:
+            # a model that does not take the images is refused before any work is done
+            build_model(task.purpose.model, task.dataset, Streams(seed=task.seed, names=("trial", 0)))
         own_features = task.features is not None
         return Needs(
             training=not own_features,

@@ -1,8 +1,8 @@
 """What a choice is worth to the training that it is made for, found out by trying.
 
 How hard a sample is does not say whether it helps: the model and the number of steps to come decide it. A Swin that
-hardly trains loses 13 points on the samples from which a small network gains one. No rule
-beats a random choice at every budget (CADS, NeurIPS 2025, arXiv 2510.16806), so that the rules are tried against it.
+hardly trains loses 13 points on the samples from which a small network gains one. No rule beats a random choice at
+every budget (CADS, NeurIPS 2025, arXiv 2510.16806), so that the rules are tried against it.
 
 A trial draws a set by each rule from a part of the training split, trains the model to come on each for a share of its
 steps, and measures them on the rest of the split; the test split is never looked at. Three things make few and short
@@ -42,6 +42,9 @@ _LEAST_STEPS = 20
 _MEASURED, _LEAST_SHARE, _MOST_SHARE = 2000, 0.1, 0.2
 """Samples that are measured on, and the bounds of their share."""
 
+_FEWEST = 10
+"""Samples that a trial must have at the least, to train on as to measure on."""
+
 _TEMPERATURES = torch.logspace(-1, 1.5, 51)
 
 
@@ -54,7 +57,14 @@ class _Measured:
 
 
 class Trials:
-    """Rounds of short trainings for one ratio; a rule that is asked for later is tried on the same random numbers."""
+    """Rounds of short trainings for one ratio; a rule that is asked for later is tried on the same random numbers.
+
+    Attributes:
+        fewest: The smaller of the numbers of samples that are trained on and that are measured on.
+        total_steps: The steps of the training to come.
+        steps_each: The steps of each trial.
+        seconds: How long all trials took so far.
+    """
 
     def __init__(
         self,
@@ -82,6 +92,7 @@ class Trials:
         weights = torch.ones(size) if label_error is None else 1 - label_error
         chosen = weights[self._parts.test].double()
         self._weights = chosen / chosen.sum().clamp_min(1e-9)
+        self.fewest = min(round(ratio * len(self._parts.train)), len(self._parts.test))
         self._random: list[_Measured] = []
         self.seconds = 0.0
         self.total_steps = purpose.training.total_steps(kept_count(ratio, size))
@@ -155,7 +166,7 @@ def try_variants(
     ratio: float,
     rounds: int,
     label_error: Tensor | None,
-) -> Outcome:
+) -> Outcome | None:
     """Finds the variant of a reward that the training to come gains most by.
 
     The others are tried only where the reward itself is no better than a random choice, and are taken where they are
@@ -168,8 +179,17 @@ def try_variants(
         ratio: The share to keep.
         rounds: How often each is tried, at least 1.
         label_error: (N,) probability that each label is wrong; None where nothing is known.
+
+    Returns:
+        What the trials came to; None, and a note to the user, where there are too few samples.
     """
     trials = Trials(task, purpose, ratio=ratio, rounds=rounds, label_error=label_error)
+    if trials.fewest < _FEWEST:
+        task.reporter.note(
+            f"note: at ratio {ratio:g}, the choice is not tried on the training to come: it would train on or measure "
+            f"{trials.fewest} samples, at least {_FEWEST} tell something"
+        )
+        return None
     tried = {"reward": trials.gain(logits["reward"], "the reward's choice")}
     if tried["reward"].loss <= 0:
         others = [name for name in logits if name not in ("reward", "random")]
