@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from rlsel.budget import class_budgets, kept_count
 from rlsel.errors import ConfigurationError
-from rlsel.export import STRATA, ExportSettings, ResolvedExport, choose, lost_classes, resolve, strata, strata_budgets
+from rlsel.export import ExportSettings, ResolvedExport, choose, lost_classes, resolve
+from rlsel.strata import STRATA, strata, strata_budgets
 
 TOPK = ResolvedExport(mode="topk")
 

@@ -19,13 +19,11 @@ from rlsel.budget import class_budgets, class_minima, kept_count, with_minimum
 from rlsel.checks import int_at_least, number_between, one_of, refuse
 from rlsel.errors import ConfigurationError
 from rlsel.randomness import numpy_generator
+from rlsel.strata import pick_from_strata
 
 Mode = Literal["topk", "sample", "stratified", "threshold"]
 ClassBalance = Literal["none", "proportional"]
 NearDuplicates = Literal["as_any", "last"]
-
-STRATA = 50
-"""Parts of equal width that CCS cuts the range of the score into (Zheng et al. 2023)."""
 
 _NEARLY_NOTHING = 0.2
 """Share of the ratio: a class of which no more than this is kept is nearly lost."""
@@ -280,7 +278,7 @@ class _Picker:
     def pick(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """Takes so many of the positions in a pool that has at least as many."""
         if self.stratified:
-            return _pick_from_strata(pool, self.preference, self.ties, count=count)
+            return pick_from_strata(pool, self.preference, self.ties, count=count)
         return pool[_from_the_highest(self.preference[pool], self.ties[pool])[:count]]
 
     def pick_with_minima(
@@ -332,50 +330,6 @@ def _tilt(values: NDArray[np.float64], *, kind: Literal["score", "logit"], tempe
     scale = (float(values.std()) or 1.0) * temperature
     standardised: NDArray[np.float64] = (values - values.mean()) / scale
     return standardised
-
-
-def _pick_from_strata(
-    pool: NDArray[np.int64], values: NDArray[np.floating], keys: NDArray[np.int64], *, count: int
-) -> NDArray[np.int64]:
-    """Draws evenly over equal-width strata of the pool's own range (CCS, Zheng et al. 2023, Algorithm 1)."""
-    stratum = strata(values[pool])
-    order = np.lexsort((keys[pool], stratum))
-    sizes = np.bincount(stratum, minlength=STRATA)
-    position = np.arange(len(pool)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return pool[order[position < np.repeat(strata_budgets(count, sizes), sizes)]]
-
-
-def strata(values: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Cuts the range of (n,) scores into `STRATA` parts of equal width; returns the (n,) part of each score."""
-    if len(values) == 0:
-        return np.zeros(0, dtype=np.int64)
-    exact = values.astype(np.float64)
-    low, high = float(exact.min()), float(exact.max())
-    if low == high:
-        return np.zeros(len(values), dtype=np.int64)
-    part: NDArray[np.float64] = (exact - low) / (high - low) * STRATA
-    return np.minimum(part.astype(np.int64), STRATA - 1)
-
-
-def strata_budgets(total: int, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Spreads a budget evenly over strata; what a small one cannot use goes to the larger ones.
-
-    From the smallest to the largest, a stratum gets an equal part of what is left, or all it has (CCS, Algorithm 1).
-    The rounding down of a part is handed on with the rest, so the largest one takes up all remainders.
-
-    Args:
-        total: At most `sizes.sum()`.
-        sizes: (B,) samples in each stratum.
-
-    Returns:
-        (B,) budgets; sums to `total`, never above `sizes`.
-    """
-    budgets = np.zeros_like(sizes)
-    remaining = total
-    for position, stratum in enumerate(np.argsort(sizes, kind="stable")):
-        budgets[stratum] = min(int(sizes[stratum]), remaining // (len(sizes) - position))
-        remaining -= int(budgets[stratum])
-    return budgets
 
 
 def _above_threshold(logits: NDArray[np.float32], trimming: _Trimming) -> NDArray[np.int64]:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from rlsel.export import STRATA, ExportSettings, choose, resolve, strata
+from rlsel.export import ExportSettings, choose, resolve
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import Scores, Selector, for_ratio
 from rlsel.selectors.ccs import CCS, hard_cutoff
+from rlsel.strata import STRATA, strata
 
 
 @pytest.mark.parametrize(("ratio", "cutoff"), [(1.0, 0), (0.7, 0), (0.5, 0), (0.3, 0.1), (0.2, 0.1), (0.1, 0.3)])
