@@ -6,11 +6,12 @@ BIN := .venv/bin
 ARGS ?=
 ABLATIONS := ablation_redundancy ablation_static ablation_policy ablation_finetune
 EXPERIMENTS := cifar10 cifar100 tiny_imagenet imagenet cross_architecture ood $(ABLATIONS)
+REGIMES := $(patsubst conf/experiment/%.yaml,%,$(wildcard conf/experiment/regimes/*.yaml))
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench clean
 .PHONY: reproduce-cifar10 reproduce-cifar100 reproduce-tiny-imagenet reproduce-imagenet reproduce-cross-architecture
-.PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme reproduce-readme-gpu
+.PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme reproduce-readme-gpu regimes
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "%-28s %s\n", $$1, $$2}'
@@ -75,6 +76,9 @@ reproduce-readme: $(BIN)/rlsel ## the README's tables of Fashion-MNIST, on two C
 
 reproduce-readme-gpu: $(BIN)/rlsel ## the README's table of all 60 000 images, on a large GPU
 	@$(BIN)/rlsel compare experiment=fashion_mnist_full jobs=12 $(ARGS)
+
+regimes: $(BIN)/rlsel ## where a choice helps and where it hurts: sixteen comparisons and their table, on two CPU cores
+	@$(call compare_each,$(REGIMES),jobs=2); $(BIN)/python scripts/regimes.py; exit $$failed
 
 clean: ## remove what the other targets made, outputs excepted
 	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
