@@ -1,7 +1,7 @@
 """Prints the table of the regimes that were run: python scripts/regimes.py [folder].
 
-Per regime and method, the difference to a random choice in points, with its 95 % interval paired by seed; then, over the
-regimes, the mean and the worst difference, the share of regimes lost by more than 0.3 points, and the mean regret
+Per regime and method, the difference to a random choice in points, with its 95 % interval paired by seed; then, over
+the regimes, the mean and the worst difference, the share of regimes lost by more than 0.3 points, and the mean regret
 against the best method of each regime.
 """
 

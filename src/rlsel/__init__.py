@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from rlsel.api.evaluating import compare, train_on_subset
     from rlsel.api.setup import Setup
     from rlsel.coreset import Coreset
+    from rlsel.dynamic.sampler import DynamicSampler
 
 __all__ = [
     "Coreset",
+    "DynamicSampler",
     "Setup",
     "__version__",
     "apply",
@@ -29,6 +31,7 @@ _HOMES = {
     **dict.fromkeys(("compare", "train_on_subset"), "rlsel.api.evaluating"),
     "Setup": "rlsel.api.setup",
     "Coreset": "rlsel.coreset",
+    "DynamicSampler": "rlsel.dynamic.sampler",
 }
 
 

@@ -474,7 +474,7 @@ def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: 
     account = prepare(SMALL, tmp_path, reporter).account
     selection, training = account.begin()
     assert account.end(selection, None) == []
-    assert account.end(training, None) == ()
+    assert account.end(training, None) == []
     assert [str(failure) for failure in account.failures] == [
         "selection by random with seed 0: its process was killed, perhaps for want of memory",
         "small_cnn full ratio 1 seed 0: its process was killed, perhaps for want of memory",
@@ -504,7 +504,7 @@ def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: 
             {"variants": (Row(name="random", selector=EL2N()),)},
             "variants must be named differently from el2n, full, random, got 'random'",
         ),
-        ({"budget": "time"}, "budget must be one of epochs, steps, got 'time'"),
+        ({"budget": "time"}, "budget must be one of epochs, seconds, steps, got 'time'"),
         (
             {"budget": "epochs", "settings": replace(SETTINGS, training=TrainingSettings(steps=3))},
             "training.steps must not be given with budget=epochs, got 3",
@@ -538,3 +538,43 @@ def test_a_mistake_leaves_no_folder(tmp_path: Path, change: dict[str, Any], mess
     with pytest.raises(ConfigurationError, match=message):
         compare(at(tmp_path / "c", replace(REQUEST, **change)), SilentReporter())
     assert not list(tmp_path.iterdir())
+
+
+DYNAMIC = replace(SMALL, dynamic=("dynamic", "rs2"))
+
+
+def test_what_is_chosen_for_each_pass_is_a_row(small: Path, reporter: Any) -> None:
+    folder = compare(at(small, DYNAMIC), reporter)
+    assert keys(folder)[2:] == [("dynamic", 0.5, 0), ("rs2", 0.5, 0)]
+    row = rows(folder)[2]
+    assert (row["select_seconds"], row["num_train"], row["steps"]) == ("0.0", "200", "14")
+    fewer = compare(at(small, replace(DYNAMIC, budget="epochs")), reporter)
+    # 100 samples in batches of 32 are 4 steps a pass
+    assert {row["steps"] for row in rows(fewer)[1:]} == {"8"}
+    assert "nothing is selected beforehand" in (folder / "summary.md").read_text()
+
+
+def test_where_time_is_the_budget_a_dear_selection_costs_steps(tmp_path: Path, reporter: Any) -> None:
+    request = replace(REQUEST, seeds=(0,), dynamic=("rs2",), budget="seconds")
+    folder = compare(at(tmp_path / "c", request), reporter)
+    by_name = {row["selector"]: row for row in rows(folder)}
+    dearest = max(float(row["select_seconds"] or 0) for row in by_name.values())
+    [yardstick] = [
+        found
+        for path in (folder / "cells" / "train" / "small_cnn" / "full").glob("*/result.json")
+        if (found := json.loads(path.read_text()))["steps"] == 14
+    ]
+    for row in by_name.values():
+        left = dearest - float(row["select_seconds"] or 0)
+        assert int(row["steps"]) == 14 + round(left * 14 / yardstick["seconds"])
+    assert int(by_name["el2n"]["steps"]) == 14
+    assert int(by_name["full"]["steps"]) > 14
+    before = written(folder)
+    compare(at(tmp_path / "c", request), reporter)
+    assert written(folder) == before, "nothing is made again"
+
+
+@pytest.mark.parametrize("dynamic", [("other",), ("rs2", "rs2")])
+def test_unknown_rules_are_refused(dynamic: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="dynamic must"):
+        replace(SMALL, dynamic=dynamic)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from rlsel.commands.requests import SelectRequest, TrainOnSubsetRequest
 from rlsel.commands.select import select
@@ -16,6 +17,7 @@ from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
 from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
+from rlsel.dynamic.settings import DynamicSettings
 from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
@@ -353,3 +355,19 @@ def test_the_fixed_test_split_of_the_digits_is_never_trained_on(settings: RunSet
     request = TrainOnSubsetRequest(coreset=tmp_path / "mine.npy", settings=replace(settings, dataset=Digits()))
     with pytest.raises(CoresetError, match="always measures on them, leave them out of the coreset"):
         run(request)
+
+
+def test_a_part_can_be_chosen_anew_for_each_pass(request_for: Request, settings: RunSettings) -> None:
+    dynamic = replace(settings, dynamic=DynamicSettings(rule="rs2", ratio=0.3))
+    folder = run(request_for(coreset=None, settings=dynamic))
+    # two passes over 27 of 90 samples, in batches of the settings
+    steps = 2 * settings.training.steps_per_epoch(27)
+    assert (result(folder)["num_train"], result(folder)["epochs"], result(folder)["steps"]) == (90, 2, steps)
+    assert np.load(folder / "indices.npy").tolist() == list(range(90))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (config["coreset"], config["dynamic"]) == ("rs2", {"rule": "rs2", "ratio": 0.3})
+    full = run(request_for("full", coreset=None))
+    assert comparable(folder) != comparable(full)
+    placed = run(request_for(coreset=None, settings=dynamic, options=RunOptions()))
+    assert placed.parent.name == "rs2"
+    assert placed.name.startswith("ratio-0.30_seed-0_")

@@ -15,7 +15,7 @@ from rlsel.models.target import TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.loop import EpochRecord, Progress, Training, build_model
-from rlsel.training.observation import Callbacks, Inspection, Observer
+from rlsel.training.observation import Callbacks, Inspection, Observer, PassRule
 from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
@@ -82,6 +82,7 @@ def training(fabric: Fabric, dataset: Dataset, recipe: TrainingSettings) -> Call
         on_epoch: Callable[[EpochRecord], None] | None = None,
         observers: Sequence[Observer] = (),
         inspection: Inspection | None = None,
+        passes: PassRule | None = None,
         **given: object,
     ) -> Training:
         return Training(
@@ -93,7 +94,7 @@ def training(fabric: Fabric, dataset: Dataset, recipe: TrainingSettings) -> Call
                 "fabric": fabric,
                 "streams": Streams(seed=seed, names=names),
                 "progress": Progress(reporter=reporter or SilentReporter(), title="made", on_epoch=on_epoch),
-                "callbacks": Callbacks(observers=observers, inspection=inspection),
+                "callbacks": Callbacks(observers=observers, inspection=inspection, passes=passes),
                 **given,
             },
         )

@@ -19,7 +19,7 @@ from rlsel.randomness import Streams
 from rlsel.training.dynamics import DynamicsRecorder
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.feature_bank import FeatureBank
-from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, epoch_batches
+from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, pass_batches
 from rlsel.training.observation import BatchObservation, Callbacks, EpochEnd
 from rlsel.training.reporting import SilentReporter
 from rlsel.training.settings import TrainingSettings
@@ -183,7 +183,7 @@ def test_a_linearly_separable_task_is_learned(fabric: Fabric) -> None:
 @given(size=st.integers(1, 200), batch_size=st.integers(2, 50), seed=st.integers(0, 9))
 def test_the_batches_of_an_epoch_hold_each_sample_once(size: int, batch_size: int, seed: int) -> None:
     settings = TrainingSettings(batch_size=batch_size)
-    batches = epoch_batches(size, settings, torch.Generator().manual_seed(seed))
+    batches = pass_batches(torch.randperm(size, generator=torch.Generator().manual_seed(seed)), settings)
     assert sorted(torch.cat(batches).tolist()) == list(range(size))
     assert len(batches) == settings.steps_per_epoch(size)
     assert all(1 < len(batch) <= batch_size + 1 for batch in batches) or size == 1
@@ -393,3 +393,84 @@ def test_the_seconds_of_before_an_interruption_count(training: MakeTraining, tmp
     seconds = [record.training["seconds"] for record in resumed.records]
     assert len(seconds) == 4
     assert seconds == sorted(seconds)
+
+
+@dataclass
+class Shrinking:
+    """Leaves the first samples out, more of them in each pass, by how much of it was seen before."""
+
+    pass_size: int = 30
+    seen: int = 0
+    progress: list[float] = field(default_factory=list)
+
+    def choose(self, progress: float, generator: torch.Generator) -> Tensor:
+        self.progress.append(progress)
+        left = torch.arange(min(self.seen, 50), 61)
+        return left[torch.randperm(len(left), generator=generator)]
+
+    def observe(self, positions: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
+        self.seen += len(positions) // 2
+        return 1 + positions.float() / 100
+
+    def exchange(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.seen = state["seen"]
+
+
+def test_a_rule_chooses_each_pass(training: MakeTraining, recipe: TrainingSettings) -> None:
+    watcher, rule = Watcher(), Shrinking()
+    training(observers=[watcher], passes=rule, settings=replace(recipe, steps=8)).run()
+    passes = [torch.cat([b.indices for b in watcher.batches if b.epoch == epoch]) for epoch in range(4)]
+    # batches of 20: 61 samples, then 31 (30 were seen, rounded down), 16 and 11
+    assert [sorted(positions.tolist()) for positions in passes[:3]] == [list(range(n, 61)) for n in (0, 30, 45)]
+    assert rule.progress[:3] == [0.0, 3 / 8, 5 / 8]
+    assert [end.complete for end in watcher.ends][:3] == [True] * 3
+
+
+def test_a_rule_weights_the_losses(fabric: Fabric) -> None:
+    @dataclass
+    class Weighing(Shrinking):
+        pass_size: int = 4
+
+        def choose(self, progress: float, generator: torch.Generator) -> Tensor:
+            return torch.arange(4)
+
+        def observe(self, positions: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
+            return torch.tensor([2.0, 0.0, 1.0, 0.0])[positions]
+
+    model, dataset = linear_task(POINTS, LABELS)
+    Training(
+        model,
+        dataset,
+        split=dataset.train,
+        settings=PLAIN,
+        fabric=fabric,
+        streams=Streams(seed=0, names=("linear",)),
+        progress=Progress(reporter=SilentReporter(), title="linear"),
+        callbacks=Callbacks(passes=Weighing()),
+    ).run()
+    # class 0: (-2 * [1, 0] + 1 * [-1, 1]) / 2 / 4, the mean of the weighted losses: not divided by the weights
+    expected = -0.5 * torch.tensor([[-3.0, 1.0], [3.0, -1.0]]) / 8
+    torch.testing.assert_close(model.head.weight.detach(), expected)
+
+
+@pytest.mark.parametrize("step", [0, 2, 3, 5, 6])
+def test_an_interrupted_training_keeps_to_its_passes(
+    training: MakeTraining, bytes_of: BytesOf, tmp_path: Path, step: int
+) -> None:
+    def run(path: Path, watcher: Watcher) -> TargetModel:
+        checkpointing = Checkpointing(path=path, every_seconds=1e9)
+        return training(observers=[watcher], passes=Shrinking(), checkpointing=checkpointing).run()
+
+    undisturbed, resumed = Watcher(), Watcher()
+    expected = bytes_of(run(tmp_path / "never", undisturbed))
+    path = tmp_path / "state"
+    with pytest.raises(KeyboardInterrupt):
+        run(path, Watcher(at=step, act=lambda: signal.raise_signal(signal.SIGINT)))
+    assert bytes_of(run(path, resumed)) == expected
+    order = [batch.indices.tolist() for batch in undisturbed.batches]
+    assert [batch.indices.tolist() for batch in resumed.batches] == order[step + 1 :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from rlsel.api.setup import Model, Setup, read, settle
 from rlsel.checks import refuse
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.comparing.core import carry_out, prepare
-from rlsel.comparing.request import CompareRequest
+from rlsel.comparing.request import Budget, CompareRequest
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
 from rlsel.errors import CoresetError
@@ -113,7 +113,8 @@ def compare(
     holdout: float = 0.2,
     model: Model = None,
     training: TrainingSettings | None = None,
-    budget: Literal["steps", "epochs"] = "steps",
+    dynamic: Sequence[str] = (),
+    budget: Budget = "steps",
     export: ExportSettings | None = None,
     setup: Setup | None = None,
 ) -> Comparison:
@@ -128,7 +129,9 @@ def compare(
         holdout: The share that is held out where there is no test data.
         model: The network that selects and is trained.
         training: The recipe.
-        budget: `steps`: every training takes as many as one on all of the data; `epochs`: as many passes.
+        dynamic: Rules that choose what each pass is over while the model trains: `dynamic`, `rs2`, `infobatch`.
+        budget: `steps`: every training takes as many as one on all of the data; `epochs`: as many passes; `seconds`: as
+            many as there is time for, beside its selection.
         export: How scores become sets.
         setup: The rest; its seed is not used.
 
@@ -143,6 +146,7 @@ def compare(
         selectors=tuple(selector_by_name(one) for one in selectors),
         ratios=tuple(ratios),
         seeds=tuple(seeds),
+        dynamic=tuple(dynamic),
         budget=budget,
         export=export or ExportSettings(),
         options=RunOptions(device=setup.device),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rlsel.checks import refuse
 from rlsel.cli.objects import (
     chosen_selectors,
     evaluation_settings,
@@ -31,6 +32,7 @@ from rlsel.structure import as_node, build, convert
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
     from rlsel.comparing.request import Row
+    from rlsel.dynamic.settings import DynamicSettings
     from rlsel.export import ExportSettings
     from rlsel.runs.settings import RunSettings
     from rlsel.selectors.base import Selector
@@ -156,13 +158,17 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
     from rlsel.cli.recorded import prefer_given
     from rlsel.commands.requests import TrainOnSubsetRequest
     from rlsel.commands.train_on_subset import train_on_subset as run
+    from rlsel.dynamic.rules import RULES
     from rlsel.runs.reader import read_run
     from rlsel.runs.rebuilding import run_settings
 
-    coreset = None if composed.nodes["coreset"] == "full" else convert(composed.nodes["coreset"], Path, "coreset")
+    given = composed.nodes["coreset"]
+    dynamic = _dynamic(given, composed.nodes["ratio"])
+    coreset = None if given == "full" or dynamic is not None else convert(given, Path, "coreset")
     if coreset is not None and not coreset.exists():
         raise CoresetError(
-            f"coreset must be a run folder, an indices.npy or full, got {str(coreset)!r}: it does not exist"
+            f"coreset must be a run folder, an indices.npy, full, {', '.join(sorted(RULES))}, got {str(coreset)!r}: it "
+            "does not exist"
         )
     if coreset is not None and coreset.is_dir():
         recorded = read_run(coreset, "coreset").settings.get("dataset")
@@ -171,12 +177,30 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
     nodes = {**composed.nodes, "dataset": prefer_given(composed, "dataset", recorded)}
     request = TrainOnSubsetRequest(
         coreset=coreset,
-        settings=run_settings(nodes),
+        settings=replace(run_settings(nodes), dynamic=dynamic),
         evaluation=evaluation_settings(composed),
         options=run_options(composed),
     )
     note_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
     return run(request, reporter)
+
+
+def _dynamic(coreset: object, ratio: object) -> DynamicSettings | None:
+    """Returns how each pass of a training is chosen, where the coreset is the name of a rule for that."""
+    from rlsel.budget import parse_ratios
+    from rlsel.dynamic.rules import RULES
+    from rlsel.dynamic.settings import DynamicSettings
+
+    if coreset in RULES:
+        shares = parse_ratios(0.5 if ratio is None else ratio)
+        if len(shares) > 1:
+            raise refuse(
+                "ratio", f"one number for coreset={coreset}", ratio, "-m tries several, as in -m ratio=0.3,0.5"
+            )
+        return DynamicSettings(rule=str(coreset), ratio=shares[0])
+    if ratio is not None:
+        raise refuse("ratio", f"null unless coreset is {', '.join(sorted(RULES))}", ratio, "a coreset has its own")
+    return None
 
 
 def features(composed: Composed, reporter: Reporter) -> Path:
@@ -215,6 +239,7 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
         variants=_variants(composed),
         ratios=parse_ratios(nodes["ratios"], "ratios"),
         seeds=convert(seeds if isinstance(seeds, Sequence) else [seeds], tuple[int, ...], "seeds"),
+        dynamic=convert(nodes["dynamic"] or (), tuple[str, ...], "dynamic"),
         budget=nodes["budget"],
         train_models=train_models(nodes["train_models"], settings.model),
         evaluation=evaluation_settings(composed),

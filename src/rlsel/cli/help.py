@@ -42,8 +42,23 @@ _ONLY_HERE = {
 }
 """Meanings of keys that exist on the command line alone."""
 
+_SHARE = "The share of the samples in a pass, with a coreset that is chosen while the model trains; None for 0.5."
+"""The meaning of `ratio` where nothing is selected."""
+
 _FIRST = (
-    *("run", "coreset", "ratio", "ratios", "seed", "seeds", "selectors", "variants", "train_models", "budget"),
+    *(
+        "run",
+        "coreset",
+        "ratio",
+        "ratios",
+        "seed",
+        "seeds",
+        "selectors",
+        "variants",
+        "dynamic",
+        "train_models",
+        "budget",
+    ),
     *("for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
     *("evaluation", "run_dir", "resume", "jobs", "logger", "device"),
@@ -87,8 +102,7 @@ def _laid_out(command: Command, nodes: Node, choices: Node) -> Iterator[str]:
     meanings = dict(_ONLY_HERE)
     for path in (*reversed(_SHARED), command.request):
         meanings.update(read_documentation(path).attributes)
-    if "ratio" in command.keys:
-        meanings["ratio"] = meanings.get("ratios", "")
+    meanings["ratio"] = meanings.get("ratios", _SHARE)
     separated = True
     for key in _ordered(command):
         rows = list(_rows(key, nodes, choices, meanings.get(key, "")))

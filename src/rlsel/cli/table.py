@@ -121,17 +121,20 @@ COMMANDS: Mapping[str, Command] = _table(
         summary="trains any model on a coreset and measures it on the test split",
         description=(
             "Trains any model on a coreset and measures it on the test split, and on further data sets where some are "
-            "named. A null of dataset stands for what the coreset's run recorded, or for digits where there is no "
-            "run; behind a given dataset=NAME, for the usual default. The last line on stdout is the run folder."
+            "named. With coreset=dynamic nothing is selected beforehand: each pass is over the share of the data that "
+            "is worth most by what the model made of it so far (rs2: a fresh random share; infobatch: without much of "
+            "what is learned). A null of dataset stands for what the coreset's run recorded, or for digits where there "
+            "is no run; behind a given dataset=NAME, for the usual default. The last line on stdout is the run folder."
         ),
         example="rlsel train-on-subset coreset=RUN_FOLDER",
         examples=(
             "rlsel train-on-subset coreset=indices.npy dataset=fashion_mnist model=resnet18",
             "rlsel train-on-subset -m coreset=full seed=0,1,2",
             "rlsel train-on-subset coreset=full evaluation.datasets=[corruptions]",
+            "rlsel train-on-subset coreset=dynamic ratio=0.5",
         ),
         request="rlsel.commands.requests.TrainOnSubsetRequest",
-        keys=_EVERYWHERE | {"coreset", "dataset", "model", "training", "seed", "evaluation"},
+        keys=_EVERYWHERE | {"coreset", "ratio", "dataset", "model", "training", "seed", "evaluation"},
         run=builders.train_on_subset,
     ),
     Command(
@@ -147,12 +150,13 @@ COMMANDS: Mapping[str, Command] = _table(
         examples=(
             "rlsel compare dataset=fashion_mnist dataset.train_size=10000 selectors=[el2n,moderate] seeds=[0,1] jobs=2",
             "rlsel compare 'variants={knn:{selector:static_cover,cover.measure:knn},ppo:{policy:ppo}}'",
+            "rlsel compare dynamic=[dynamic,rs2,infobatch] budget=seconds",
             "rlsel compare dataset.label_noise=0.2 'train_models=[small_cnn,{resnet18:{width:16}}]'",
         ),
         request="rlsel.comparing.request.CompareRequest",
         keys=_EVERYWHERE
         | {"dataset", "model", "training", "selectors", "variants", "ratios", "seeds", "budget", "train_models"}
-        | {"policy", "reward", "cover", "export", "evaluation", "for_model", "for_steps", "for_epochs"},
+        | {"dynamic", "policy", "reward", "cover", "export", "evaluation", "for_model", "for_steps", "for_epochs"},
         run=builders.compare,
     ),
     Command(

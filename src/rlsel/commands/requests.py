@@ -102,6 +102,7 @@ class TrainOnSubsetRequest:
 
     Attributes:
         coreset: A run folder or an `indices.npy`; nothing, which the command line calls `full`, for the whole split.
+            There, `dynamic`, `rs2` and `infobatch` choose what each pass is over while the model trains.
         settings: Data, model and training.
         evaluation: What the model is measured on besides the test split.
         options: Where and on what.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rlsel.commands.requests import TrainOnSubsetRequest
@@ -34,13 +35,17 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
     subset = subset_of(given, dataset, request.settings.variation)
     settings = training_settings(request.settings, indices_sha256(subset.positions), request.evaluation)
     digest = settings_hash(settings)
-    place = _place(request, subset, len(subset.positions) / len(dataset.train), digest)
+    dynamic = request.settings.dynamic
+    if dynamic is not None:
+        subset = replace(subset, title=dynamic.rule)
+    ratio = len(subset.positions) / len(dataset.train) if dynamic is None else dynamic.ratio
+    place = _place(request, subset, ratio, digest)
     folder = RunFolder(path=place.absolute(), digest=digest)
     if request.options.resume == "auto" and folder.complete:
         return folder.path
     further = read_further_datasets(request.evaluation, request.settings, dataset)
     check_writable(folder.path)
-    source = "full" if request.coreset is None else str(request.coreset.absolute())
+    source = subset.title if request.coreset is None else str(request.coreset.absolute())
     with request.options.device.computing() as fabric:
         result = train_in(
             folder,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rlsel.comparing.jobs import Failure, Job, JobEnd, SelectJob, TrainJob
-from rlsel.comparing.plan import Chosen, ComparisonPlan, TrainingKey, chosen_of
+from rlsel.comparing.plan import Chosen, ComparisonPlan, TimeAllowed, TrainingKey, chosen_of
 from rlsel.comparing.results import overlaps, run_of
 from rlsel.evaluation.comparison import RANDOM, Run
 from rlsel.files import make_folder
@@ -40,11 +40,13 @@ class Account:
         self._chosen: dict[tuple[str, float, int], Chosen] = {}
         self._digests: dict[TrainingKey, str] = {}
         self._trainings: dict[str, RunFolder] = {}
+        self._timed = plan.request.budget == "seconds"
+        self._yardsticks: dict[tuple[str, int], RunFolder] = {}
+        self._selecting = dict.fromkeys(plan.request.seeds, 0)
         self._scheduled: set[str] = set()
         self._done: set[str] = set()
         self._train_seconds: list[float] = []
         self._select_seconds: list[float] = []
-        self._selections_left = 0
         self._lost = 0
         self.failures: list[Failure] = []
 
@@ -54,40 +56,68 @@ class Account:
         selections: list[SelectJob] = []
         trainings: list[TrainJob] = []
         for seed, coresets in self._coresets.items():
-            trainings += self._choose(self._plan.everything(seed))
             missing = to_make(coresets, again=self._again)
+            jobs = self._plan.select_jobs(seed, missing)
+            self._selecting[seed] = len(jobs)
             for one in missing:
                 # not left to the processes: one whose run is refused removes the folders that it made, with all in them
                 make_folder(one.folder.path.parent)
-            selections += self._plan.select_jobs(seed, missing)
-            for one in coresets:
-                if one not in missing:
-                    trainings += self._choose(chosen_of(one, seed))
+            selections += jobs
+            made = [chosen_of(one, seed) for one in coresets if one not in missing]
+            trainings += self._measure_full(seed)
+            trainings += self._choose(seed, [*self._plan.unselected(seed), *made])
         # what others wait for goes first, and random waits for nothing
         selections.sort(key=lambda job: job.planned[0].wanted.selector.name == RANDOM)
-        self._selections_left = len(selections)
         if self._done:
             self._reporter.note(f"{self._finished}/{self._total} trainings are there already")
         return [*selections, *trainings]
 
-    def _choose(self, chosen: Chosen) -> list[TrainJob]:
-        """Takes account of a part of the data, and returns the trainings on it that are not done."""
-        self._chosen[chosen.selector, chosen.ratio, chosen.seed] = chosen
-        jobs = []
-        for model in self._request.models:
-            job = self._plan.train_job(chosen, model)
-            digest = job.folder.digest
-            self._digests[model.name, chosen.selector, chosen.ratio, chosen.seed] = digest
-            folder = self._trainings.setdefault(digest, job.folder)
-            if digest in self._scheduled | self._done:
-                continue
-            if folder.complete and not self._again:
-                self._done.add(digest)
-                continue
-            self._scheduled.add(digest)
-            make_folder(folder.path.parent)
-            jobs.append(replace(job, folder=folder))
+    def _measure_full(self, seed: int) -> list[TrainJob]:
+        """Returns the trainings on all of the data that say how long a step takes, where time is the budget."""
+        jobs: list[TrainJob] = []
+        for model in self._request.models if self._timed else ():
+            full = self._plan.unselected(seed)[0]
+            job = self._plan.train_job(full, model, self._plan.full_steps)
+            jobs += self._schedule(job)
+            self._yardsticks[model.name, seed] = self._trainings[job.folder.digest]
         return jobs
+
+    def _choose(self, seed: int, chosen: Sequence[Chosen]) -> list[TrainJob]:
+        """Takes account of what is trained on with a seed, and returns the trainings that can be done now."""
+        self._chosen |= {(one.selector, one.ratio, seed): one for one in chosen}
+        # where time is the budget, all of the seed wait for the last selection, which says how much there is
+        waiting = [one for one in self._chosen.values() if one.seed == seed] if self._timed else chosen
+        jobs: list[TrainJob] = []
+        for model in self._request.models:
+            allowed = self._time_allowed(model.name, seed)
+            for one in waiting if allowed is not None or not self._timed else ():
+                job = self._plan.train_job(one, model, self._plan.steps(one, allowed))
+                self._digests[model.name, one.selector, one.ratio, seed] = job.folder.digest
+                jobs += self._schedule(job)
+        return jobs
+
+    def _time_allowed(self, model: str, seed: int) -> TimeAllowed | None:
+        """Returns what a training may take where time is the budget; None elsewhere, and while that is not known."""
+        if not self._timed or self._selecting[seed] or self._yardsticks[model, seed].digest not in self._done:
+            return None
+        full = read_compared_training(self._yardsticks[model, seed].path)
+        selections = [one.seconds or 0.0 for one in self._chosen.values() if one.seed == seed]
+        return TimeAllowed(
+            full_seconds=full.seconds, full_steps=full.steps, selection_seconds=max(selections, default=0.0)
+        )
+
+    def _schedule(self, job: TrainJob) -> list[TrainJob]:
+        """Returns a training, unless it is done or about to be."""
+        digest = job.folder.digest
+        folder = self._trainings.setdefault(digest, job.folder)
+        if digest in self._scheduled | self._done:
+            return []
+        if folder.complete and not self._again:
+            self._done.add(digest)
+            return []
+        self._scheduled.add(digest)
+        make_folder(folder.path.parent)
+        return [replace(job, folder=folder)]
 
     def end(self, job: Job, result: JobEnd | None) -> Sequence[Job]:
         """Takes account of a job that ended, and returns those that can be done now.
@@ -106,7 +136,7 @@ class Account:
             return self._end_selection(job, result)
         if result.failures:
             self._lost += 1
-            return ()
+            return []
         self._done.add(job.folder.digest)
         self._train_seconds.append(result.seconds)
         accuracy = read_compared_training(job.folder.path).top1_last
@@ -114,16 +144,17 @@ class Account:
             f"{self._finished}/{self._total} {job.title}: accuracy {accuracy:.4f} in {result.seconds:.1f} s, "
             f"{self._time_left()} left"
         )
-        return ()
+        return self._choose(job.settings.seed, [])
 
     def _end_selection(self, job: SelectJob, result: JobEnd) -> Sequence[Job]:
-        self._selections_left -= 1
+        self._selecting[job.settings.seed] -= 1
         self._select_seconds.append(result.seconds)
         ready = [one for one in job.planned if one.folder.complete]
         self._lost += (len(job.planned) - len(ready)) * len(self._request.models)
         if ready:
             self._reporter.note(f"{job.title}: {result.seconds:.1f} s")
-        return [training for one in ready for training in self._choose(chosen_of(one, job.settings.seed))]
+        seed = job.settings.seed
+        return self._choose(seed, [chosen_of(one, seed) for one in ready])
 
     @property
     def _finished(self) -> int:
@@ -131,7 +162,9 @@ class Account:
 
     def _time_left(self) -> str:
         trainings = (self._total - self._finished - self._lost) * statistics.fmean(self._train_seconds)
-        selections = self._selections_left * statistics.fmean(self._select_seconds) if self._select_seconds else 0.0
+        selections = (
+            sum(self._selecting.values()) * statistics.fmean(self._select_seconds) if self._select_seconds else 0.0
+        )
         minutes, seconds = divmod(round((trainings + selections) / self._request.options.jobs), 60)
         return f"{minutes}:{seconds:02d}"
 

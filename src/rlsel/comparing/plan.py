@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rlsel.budget import kept_count
 from rlsel.comparing.jobs import SelectJob, TrainJob
 from rlsel.comparing.request import CompareRequest
 from rlsel.coreset import INDICES_FILE, Coreset, indices_sha256
 from rlsel.data.dataset import Dataset
+from rlsel.dynamic.settings import DynamicSettings
 from rlsel.evaluation.comparison import FULL, RANDOM
 from rlsel.models.target import ModelSpec
 from rlsel.runs.folder import RunFolder, cell_name
 from rlsel.runs.layout import settings_hash, training_settings
 from rlsel.runs.plan import Planned, planned_selection
-from rlsel.runs.settings import RunSettings
 
 TrainingKey = tuple[str, str, float, int]
 """Model, selector, ratio and seed: what a row of `runs.csv` is about."""
@@ -23,15 +24,16 @@ TrainingKey = tuple[str, str, float, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """A part of the data that is trained on: a finished selection, or all of the data.
+    """What is trained on: a finished selection, all of the data, or a part that is chosen anew for each pass.
 
     Attributes:
-        selector: Its name, or that of the row.
+        selector: Its name, or that of the row or the rule.
         ratio: The keep ratio.
         seed: The seed of selection and training.
-        size: Number of samples.
+        size: Number of samples in a pass.
         sha256: SHA-256 of its `indices.npy`.
         folder: The folder of the selection; None for all of the data.
+        dynamic: What each pass is over, where that is chosen while the model trains.
         seconds: Seconds that the selection took; None for all of the data.
         peak_rss_bytes: The most memory that the selection held.
         thresholded: Share of the keep probabilities above one half; None for what is no policy.
@@ -43,9 +45,30 @@ class Chosen:
     size: int
     sha256: str
     folder: Path | None = None
+    dynamic: DynamicSettings | None = None
     seconds: float | None = None
     peak_rss_bytes: int = 0
     thresholded: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeAllowed:
+    """What a seed's trainings of one model may take, with the selections before them (`budget=seconds`).
+
+    Attributes:
+        full_seconds: Seconds of a training on all of the data.
+        full_steps: Its steps.
+        selection_seconds: Seconds of the dearest selection, which every row may spend on steps as well.
+    """
+
+    full_seconds: float
+    full_steps: int
+    selection_seconds: float
+
+    def steps(self, chosen: Chosen) -> int:
+        """Returns the steps that are left for a training beside its selection."""
+        saved = self.selection_seconds - (chosen.seconds or 0.0)
+        return self.full_steps + round(saved * self.full_steps / self.full_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +101,8 @@ class ComparisonPlan:
     @property
     def keys(self) -> list[TrainingKey]:
         """All trainings: by model, `full` first, then selectors, ratios and seeds as asked for."""
-        rows = [(row.name, ratio) for row in self.request.rows for ratio in self.request.ratios]
+        names = [*(row.name for row in self.request.rows), *self.request.dynamic]
+        rows = [(name, ratio) for name in names for ratio in self.request.ratios]
         return [
             (model.name, selector, ratio, seed)
             for model in self.request.models
@@ -103,9 +127,25 @@ class ComparisonPlan:
             for ratio in request.ratios
         ]
 
-    def everything(self, seed: int) -> Chosen:
-        """Returns all of the data as what is trained on."""
-        return Chosen(selector=FULL, ratio=1.0, seed=seed, size=self.size, sha256=self.sha256)
+    def unselected(self, seed: int) -> list[Chosen]:
+        """Returns what is trained on without a selection: all of the data, and what is chosen anew for each pass."""
+        request = self.request
+        settings = [DynamicSettings(rule=rule, ratio=ratio) for rule in request.dynamic for ratio in request.ratios]
+        return [
+            Chosen(selector=FULL, ratio=1.0, seed=seed, size=self.size, sha256=self.sha256),
+            *(
+                Chosen(
+                    selector=one.rule,
+                    ratio=one.ratio,
+                    seed=seed,
+                    size=kept_count(one.ratio, self.size),
+                    sha256=self.sha256,
+                    dynamic=one,
+                    seconds=0.0,
+                )
+                for one in settings
+            ),
+        ]
 
     def select_jobs(self, seed: int, missing: Sequence[Planned]) -> list[SelectJob]:
         """Returns the jobs that make coresets of a seed; a random choice needs no training, so that it goes alone."""
@@ -114,9 +154,23 @@ class ComparisonPlan:
         others = tuple(one for one in missing if one.wanted.selector.name != RANDOM)
         return [SelectJob(settings=settings, planned=planned) for planned in (of_random, others) if planned]
 
-    def train_job(self, chosen: Chosen, model: ModelSpec) -> TrainJob:
+    def steps(self, chosen: Chosen, allowed: TimeAllowed | None = None) -> int:
+        """Returns how many steps a training takes.
+
+        Args:
+            chosen: What is trained on.
+            allowed: What it may take, where the budget is `seconds`; None for the steps of the full training.
+        """
+        if allowed is not None:
+            return allowed.steps(chosen)
+        return self.request.settings.training.total_steps(chosen.size if self.request.budget == "epochs" else self.size)
+
+    def train_job(self, chosen: Chosen, model: ModelSpec, steps: int) -> TrainJob:
         """Plans the training of a model on a part of the data."""
-        settings = self._training_on(chosen, model)
+        training = replace(self.request.settings.training, steps=steps)
+        settings = replace(
+            self.request.settings, model=model, training=training, seed=chosen.seed, dynamic=chosen.dynamic
+        )
         digest = settings_hash(training_settings(settings, chosen.sha256, self.request.evaluation))
         parent = self.folder / "cells" / "train" / model.name / chosen.selector
         return TrainJob(
@@ -126,12 +180,6 @@ class ComparisonPlan:
             title=f"{model.name} {chosen.selector} ratio {chosen.ratio:g} seed {chosen.seed}",
             folder=RunFolder(path=parent / cell_name(chosen.ratio, chosen.seed, digest), digest=digest),
         )
-
-    def _training_on(self, chosen: Chosen, model: ModelSpec) -> RunSettings:
-        settings = self.request.settings
-        size = self.size if self.request.budget == "steps" else chosen.size
-        training = replace(settings.training, steps=settings.training.total_steps(size))
-        return replace(settings, model=model, training=training, seed=chosen.seed)
 
     def trainings_there(self) -> dict[str, RunFolder]:
         """Finds the trainings that earlier comparisons left in the folder, by the hash of their settings."""

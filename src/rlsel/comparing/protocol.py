@@ -29,6 +29,11 @@ def protocol(plan: ComparisonPlan, dataset: Dataset, further: Sequence[FurtherDa
             "given by training.steps" if training.steps else f"those of {training.epochs} epochs on all of the data"
         )
         budget = f"budget=steps: every training takes {plan.full_steps} steps, {source}, whatever its ratio."
+    elif request.budget == "seconds":
+        budget = (
+            "budget=seconds: every row of a seed may spend what its dearest selection and a training of "
+            f"{plan.full_steps} steps on all of the data take together; what a selection leaves goes into steps."
+        )
     else:
         budget = (
             f"budget=epochs: every training makes {training.epochs} passes over its own samples, so that a smaller "
@@ -44,6 +49,7 @@ def protocol(plan: ComparisonPlan, dataset: Dataset, further: Sequence[FurtherDa
         f"selections: {models}, from scratch.",
         budget,
         *(f"`{row.name}` is {' '.join(row.overrides) or row.selector.name}." for row in request.variants),
+        *_dynamic_protocol(request.dynamic),
         f"Seeds: {seeds}. A seed drives the selection and the training through separate random streams, and a random "
         "choice is drawn anew for each seed.",
         "Accuracy is the mean of the looks at the end of a training and 2.5 and 5 % of it before, never the best look.",
@@ -57,6 +63,16 @@ def _measured_on(dataset: Dataset, variation: Variation) -> str:
     if variation.measure_on == "validation":
         return "a validation part of the training split"
     return "held out of the given ones" if dataset.test_from_train else "test split"
+
+
+def _dynamic_protocol(rules: Sequence[str]) -> list[str]:
+    if not rules:
+        return []
+    names = ", ".join(f"`{rule}`" for rule in rules)
+    return [
+        f"{names}: nothing is selected beforehand; each pass is over another part of the data, as large as the ratio "
+        "says, which is chosen while the model trains."
+    ]
 
 
 def _further_protocol(further: Sequence[FurtherDataset]) -> list[str]:

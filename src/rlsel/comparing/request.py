@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from rlsel.budget import parse_ratios
 from rlsel.checks import int_at_least, one_of, refuse, require_each_once, require_some
 from rlsel.cover.settings import CoverSettings
+from rlsel.dynamic.rules import RULES
 from rlsel.errors import ConfigurationError
 from rlsel.evaluation.comparison import FULL, RANDOM
 from rlsel.evaluation.settings import EvaluationSettings
@@ -20,6 +21,9 @@ from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.base import Selector
 from rlsel.selectors.random import Random
+
+Budget = Literal["steps", "epochs", "seconds"]
+"""What all trainings of a comparison have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +57,11 @@ class CompareRequest:
         variants: Further methods, each with settings and a name of its own.
         ratios: Shares of the training samples to keep, in (0, 1], each once.
         seeds: Seeds of selection and training, at least 0, each once; two or more give intervals.
+        dynamic: Rules that choose what each pass is over while the model trains (`dynamic`, `rs2`, `infobatch`), each a
+            row at each ratio.
         budget: `steps`: every training takes the steps of the full one. `epochs`: it makes as many passes over its
-            samples, so that a smaller ratio takes fewer steps.
+            samples, so that a smaller ratio takes fewer steps. `seconds`: it takes as many as there is time for, when
+            every row may spend what the dearest selection and a training on all of the data take together.
         train_models: Models that are trained on the coresets; without any, the model that selects.
         evaluation: What each of them is measured on besides the test split.
         policy: The learner of the selectors that have a policy.
@@ -69,7 +76,8 @@ class CompareRequest:
     ratios: tuple[float, ...]
     seeds: tuple[int, ...] = (0, 1, 2)
     variants: tuple[Row, ...] = ()
-    budget: Literal["steps", "epochs"] = "steps"
+    dynamic: tuple[str, ...] = ()
+    budget: Budget = "steps"
     train_models: tuple[ModelSpec, ...] = ()
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     policy: PolicySpec = field(default_factory=A2C)
@@ -86,13 +94,18 @@ class CompareRequest:
         for row in self.variants:
             if row.name in taken:
                 raise refuse("variants", f"named differently from {', '.join(sorted(taken))}", row.name)
+        require_each_once("dynamic", self.dynamic)
+        for rule in self.dynamic:
+            one_of("dynamic", rule, tuple(sorted(RULES)))
+            if rule in {row.name for row in self.variants}:
+                raise refuse("variants", f"named differently from {', '.join(self.dynamic)}", rule)
         require_each_once("train_models", [model.name for model in self.train_models])
         parse_ratios(self.ratios, "ratios")
         require_some("seeds", self.seeds)
         require_each_once("seeds", self.seeds)
         for seed in self.seeds:
             int_at_least("seeds", seed, 0)
-        one_of("budget", self.budget, ("steps", "epochs"))
+        one_of("budget", self.budget, get_args(Budget))
         training = self.settings.training
         if training.weighting != "none":
             raise refuse(

@@ -17,6 +17,8 @@ def comparison_settings(request: CompareRequest) -> dict[str, Any]:
         "train_models": [plain(model) for model in request.train_models],
         **evaluation_settings(request.evaluation),
     }
+    if request.dynamic:
+        extended["dynamic"] = list(request.dynamic)
     if request.variants:
         extended["variants"] = {
             row.name: {"selector": plain(row.selector), "export": plain(row.export)} for row in request.variants

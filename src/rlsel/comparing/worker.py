@@ -120,6 +120,7 @@ class JobWorker:
                 fabric=fabric,
                 seed=job.settings.seed,
                 reporter=self.reporter,
+                dynamic=job.settings.dynamic,
                 further=self.further,
                 on_epoch=lambda record: metrics.append(record.training),
                 checkpointing=checkpointing,

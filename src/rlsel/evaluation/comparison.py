@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,10 @@ class Summary:
         rank: Place among the selectors at this ratio, 1 for the highest accuracy; None for `full`.
         overlap: Mean share of a selection that is in that of another seed; None for `full` and for one seed.
         cost_share: Mean `select_seconds` over the mean `train_seconds` of `full`; None for `full` or without it.
+        net_multiplier: Seconds of a training on all of the data over those of the selection and the training together;
+            None for `full`, and where the accuracy is below that of `full`.
+        paid_after: How many trainings save what the selection took; None where none does, or where the accuracy is
+            below that of `full`.
         select_seconds: Mean; None for `full`.
         train_seconds: Mean.
         mislabelled_kept: Mean; None without label noise.
@@ -107,6 +112,8 @@ class Summary:
     rank: int | None
     overlap: float | None
     cost_share: float | None
+    net_multiplier: float | None
+    paid_after: int | None
     select_seconds: float | None
     train_seconds: float
     mislabelled_kept: float | None
@@ -156,6 +163,11 @@ def _summary(
     runs: Sequence[Run], *, random: Sequence[Run], full: Sequence[Run], rank: int | None, overlap: float | None
 ) -> Summary:
     select_seconds = _mean(run.select_seconds for run in runs)
+    train_seconds = statistics.fmean(run.train_seconds for run in runs)
+    to_full = paired_difference(_accuracies(runs), _accuracies(full))
+    of_full = statistics.fmean(run.train_seconds for run in full) if full else None
+    as_good = to_full is not None and to_full.mean >= 0
+    saved = 0.0 if of_full is None else of_full - train_seconds
     return Summary(
         model=runs[0].model,
         selector=runs[0].selector,
@@ -165,14 +177,16 @@ def _summary(
         worst_class_accuracy=estimate([run.worst_class_accuracy for run in runs]),
         best_accuracy=statistics.fmean(run.best_accuracy for run in runs),
         to_random=paired_difference(_accuracies(runs), _accuracies(random)),
-        to_full=paired_difference(_accuracies(runs), _accuracies(full)),
+        to_full=to_full,
         rank=rank,
         overlap=overlap,
-        cost_share=None
-        if select_seconds is None or not full
-        else select_seconds / statistics.fmean(run.train_seconds for run in full),
+        cost_share=None if select_seconds is None or of_full is None else select_seconds / of_full,
+        net_multiplier=of_full / (select_seconds + train_seconds)
+        if select_seconds is not None and of_full is not None and as_good
+        else None,
+        paid_after=math.ceil(select_seconds / saved) if select_seconds is not None and saved > 0 and as_good else None,
         select_seconds=select_seconds,
-        train_seconds=statistics.fmean(run.train_seconds for run in runs),
+        train_seconds=train_seconds,
         mislabelled_kept=_mean(run.mislabelled_kept for run in runs),
         corrupted_kept=_mean(run.corrupted_kept for run in runs),
         ood={name: _further(name, runs, random=random, full=full) for name in runs[0].ood},

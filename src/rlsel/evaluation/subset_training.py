@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rlsel.coreset import indices_sha256
 from rlsel.data.dataset import Dataset
+from rlsel.dynamic.settings import DynamicSettings
 from rlsel.evaluation.robustness import FurtherAccuracy, FurtherDataset, measure
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.randomness import Streams
@@ -102,6 +103,7 @@ def train_on(
     fabric: Fabric,
     seed: int,
     reporter: Reporter,
+    dynamic: DynamicSettings | None = None,
     further: Sequence[FurtherDataset] = (),
     on_epoch: Callable[[EpochRecord], None] | None = None,
     checkpointing: Checkpointing | None = None,
@@ -118,6 +120,7 @@ def train_on(
         fabric: The device and the precision.
         seed: The run's seed.
         reporter: Told the progress.
+        dynamic: What each pass is over, where that is chosen while the model trains; None for all of it.
         further: What the model is measured on at the end, besides the test split.
         on_epoch: Receives each epoch's measurements.
         checkpointing: Where an interrupted training is taken up again.
@@ -126,7 +129,9 @@ def train_on(
         The result, and the trained model in evaluation mode.
     """
     split = dataset.train.subset(torch.from_numpy(indices))
-    total = settings.total_steps(len(split))
+    rule = None if dynamic is None else dynamic.build(split.labels)
+    size = len(split) if rule is None else rule.pass_size
+    total = settings.total_steps(size)
     looks = _TestLooks(dataset, steps=tail_steps(total) if len(dataset.test) else (), fabric=fabric)
     start = time.monotonic()
     streams = Streams(seed=seed, names=("evaluation",))
@@ -139,7 +144,7 @@ def train_on(
         fabric=fabric,
         streams=streams,
         progress=Progress(reporter=reporter, title=title, on_epoch=on_epoch),
-        callbacks=Callbacks(inspection=looks),
+        callbacks=Callbacks(inspection=looks, passes=rule),
         checkpointing=checkpointing,
     ).run()
     seconds = time.monotonic() - start
@@ -151,7 +156,7 @@ def train_on(
             top5_last=_mean([item.top5 for item in last]),
             worst_class_last=_mean([float(np.nanmin(item.by_class)) for item in last]),
             num_train=len(split),
-            epochs=settings.total_epochs(len(split)),
+            epochs=settings.total_epochs(size),
             steps=total,
             seconds=seconds,
             images_per_second=total * min(settings.batch_size, len(split)) / seconds,

@@ -39,6 +39,10 @@ _COLUMNS = (
     _Column(title="corrupted kept", show=lambda row: _share(row.corrupted_kept)),
     _Column(title="overlap", show=lambda row: _share(row.overlap)),
     _Column(title="cost", show=lambda row: _share(row.cost_share), short=True),
+    _Column(
+        title="net", show=lambda row: "" if row.net_multiplier is None else f"{row.net_multiplier:.2f}", short=True
+    ),
+    _Column(title="paid after", show=lambda row: "" if row.paid_after is None else str(row.paid_after)),
     _Column(title="train s", show=lambda row: f"{row.train_seconds:.1f}"),
 )
 
@@ -84,12 +88,14 @@ def _further_lines(rows: Sequence[Summary]) -> list[list[str]]:
 
 _LEGEND = (
     "Accuracies are percentages, mean ± standard error over the seeds. *To random* and *to full* are differences of "
-    "the accuracy in points, to a random choice of the same ratio and to all of the data, with 95 % intervals. *Rank* "
-    "is among the selectors at one ratio. *Overlap* is the share of a selection that is also in that of another seed. "
-    "*Cost* is the time of a selection, with the target training that it needs, as a share of one training on all of "
-    "the data. *Kept* is the share of the mislabelled or corrupted samples that is in the selection. *Out of "
-    "distribution* says the same of further data sets: a selection is better there than all of the data, where the "
-    "interval of *to full* lies above zero."
+    "the accuracy in points, to a random choice of the same ratio and to all of the data, with 95 % intervals. *Rank*"
+    " is among the selectors at one ratio. *Overlap* is the share of a selection that is also in that of another "
+    "seed. *Cost* is the time of a selection, with the target training that it needs, as a share of one training on "
+    "all of the data. *Net* is the time of a training on all of the data over that of the selection and the training "
+    "together, and *paid after* the number of trainings that save what the selection took; both stand only where the "
+    "accuracy is no lower than with all of the data. *Kept* is the share of the mislabelled or corrupted samples that"
+    " is in the selection. *Out of distribution* says the same of further data sets: a selection is better there than"
+    " all of the data, where the interval of *to full* lies above zero."
 )
 
 

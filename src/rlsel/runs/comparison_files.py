@@ -51,6 +51,8 @@ _SUMMARY_COLUMNS: Mapping[str, _FieldPath] = {
     "rank": ("rank",),
     "overlap": ("overlap",),
     "cost_share": ("cost_share",),
+    "net_multiplier": ("net_multiplier",),
+    "paid_after": ("paid_after",),
     "select_seconds": ("select_seconds",),
     "train_seconds": ("train_seconds",),
     **_estimate("top5", "top5"),

@@ -74,7 +74,8 @@ def training_settings(settings: RunSettings, sha256: str, evaluation: Evaluation
         sha256: The SHA-256 of the `indices.npy` of what is trained on.
         evaluation: What the model is measured on besides the test split.
     """
-    return {**run_settings(settings), "indices_sha256": sha256, **evaluation_settings(evaluation)}
+    dynamic = {} if settings.dynamic is None else {"dynamic": _without_target(plain(settings.dynamic))}
+    return {**run_settings(settings), **dynamic, "indices_sha256": sha256, **evaluation_settings(evaluation)}
 
 
 def evaluation_settings(evaluation: EvaluationSettings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from rlsel.checks import int_at_least, one_of, positive_int, refuse
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
+from rlsel.dynamic.settings import DynamicSettings
 from rlsel.errors import DataError
 from rlsel.models.target import ModelSpec
 from rlsel.selectors.base import Purpose
@@ -79,6 +80,7 @@ class RunSettings:
             the next two, lets a method that can do so try its choice on that training.
         for_steps: Optimiser steps that it will take, with the recipe of `training`.
         for_epochs: Passes over the coreset that it will make, in place of `for_steps`.
+        dynamic: What each pass of a training is over, where that is chosen while the model trains; None for all of it.
         seed: Whole number of at least 0 that drives selection and training, through separate streams.
     """
 
@@ -89,6 +91,7 @@ class RunSettings:
     for_model: ModelSpec | None = None
     for_steps: int | None = None
     for_epochs: int | None = None
+    dynamic: DynamicSettings | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

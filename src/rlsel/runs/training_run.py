@@ -46,7 +46,7 @@ def train_in(
         recorded: What `config.yaml` says.
         dataset: Its training split is trained on, its test split measured on.
         positions: (K,) ascending positions of what is trained on, in what the user gave.
-        settings: Model, training and seed.
+        settings: Model, training and seed, and what each pass is over.
         further: What the model is measured on besides the test split.
         fabric: The device and the precision.
         reporter: Told the progress.
@@ -70,6 +70,7 @@ def train_in(
             fabric=fabric,
             seed=settings.seed,
             reporter=reporter,
+            dynamic=settings.dynamic,
             further=further,
             on_epoch=lambda record: metrics.append(record.training),
             checkpointing=checkpointing,

@@ -16,7 +16,7 @@ from rlsel.data.loading import load_batches
 from rlsel.randomness import Streams
 from rlsel.selectors.base import SelectionTask
 from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import build_model, epoch_batches
+from rlsel.training.loop import build_model, pass_batches
 from rlsel.training.optimisation import build_optimizer, learning_rate_factor, set_learning_rate
 from rlsel.training.settings import TrainingSettings
 
@@ -165,7 +165,7 @@ def _train(network: nn.Module, task: SelectionTask, settings: ContrastiveSetting
     for epoch in range(settings.epochs):
         order = streams.generator("order", epoch)
         generator = streams.generator("views", epoch)
-        batches = epoch_batches(size, recipe, order)
+        batches = pass_batches(torch.randperm(size, generator=order), recipe)
         summed = 0.0
         for batch in load_batches(
             task.dataset, task.dataset.train, batches, device=fabric.device, augmentation=None, generator=None

@@ -18,6 +18,9 @@ from rlsel.files import write_atomically
 
 _FORMAT_VERSION = 1
 
+_STATE_VERSION = 2
+"""Version 1 did not hold the order of the pass that it was in."""
+
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Writes named tensors as a safetensors file, atomically."""
@@ -45,7 +48,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Writes nested dicts and lists of tensors, numbers and strings, atomically."""
-    write_atomically(path, lambda file: torch.save({"format_version": _FORMAT_VERSION, **state}, file))
+    write_atomically(path, lambda file: torch.save({"format_version": _STATE_VERSION, **state}, file))
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -58,6 +61,6 @@ def load_state(path: Path) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise CoresetError(f"cannot read {path}: {type(error).__name__}: remove it, or use resume=never") from error
-    if state.get("format_version") != _FORMAT_VERSION:
+    if state.get("format_version") != _STATE_VERSION:
         raise CoresetError(f"{path} was written by another version of rlsel: remove it, or use resume=never")
     return state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,10 +91,9 @@ def build_model(spec: ModelSpec, dataset: Dataset, streams: Streams) -> TargetMo
     return model.to(memory_format=torch.channels_last)
 
 
-def epoch_batches(size: int, settings: TrainingSettings, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """Returns the (B,) positions of each batch of one pass in random order; the rest of one sample joins the last."""
-    order = torch.randperm(size, generator=generator)
-    batches = settings.steps_per_epoch(size)
+def pass_batches(order: Tensor, settings: TrainingSettings) -> tuple[Tensor, ...]:
+    """Cuts the (K,) positions of a pass into (B,) positions of each batch; the rest of one sample joins the last."""
+    batches = settings.steps_per_epoch(len(order))
     edges = [settings.batch_size * i for i in range(1, batches)]
     return torch.tensor_split(order, edges)
 
@@ -140,10 +139,15 @@ class Training:
         self._optimizer = build_optimizer(model, settings)
         self._wrapped, self._fabric_optimizer = fabric.setup(model, self._optimizer)
         self._model = model
-        self._total = settings.total_steps(len(split))
-        self._per_epoch = settings.steps_per_epoch(len(split))
-        self._last = self._total if stop_after is None else min(self._total, stop_after * self._per_epoch)
+        size = len(split) if self._callbacks.passes is None else self._callbacks.passes.pass_size
+        self._total = settings.total_steps(size)
+        self._epochs = settings.total_epochs(size)
+        self._last = self._total
+        if stop_after is not None:
+            self._last = min(self._total, stop_after * settings.steps_per_epoch(size))
         self._step = 0
+        self._epoch, self._done = 0, 0  # passes begun before this one, and batches of this one that are done
+        self._order = torch.zeros(0, dtype=torch.int64)
         self._records: list[EpochRecord] = []
         # samples, losses, right answers of this epoch; a step must not wait for the device
         self._sums = torch.zeros(3, device=fabric.device)
@@ -154,7 +158,9 @@ class Training:
         """Trains to the end, from the checkpoint where there is one, and returns the model in evaluation mode."""
         self._resume()
         self._began = time.monotonic()
-        self._progress.reporter.start(self._progress.title, math.ceil(self._last / self._per_epoch), self._last)
+        self._progress.reporter.start(
+            self._progress.title, math.ceil(self._epochs * self._last / self._total), self._last
+        )
         for record in self._records:
             self._progress.publish(record)
         while self._step < self._last:
@@ -163,35 +169,45 @@ class Training:
         return self._model.eval()
 
     def _run_epoch(self) -> None:
-        epoch, done = divmod(self._step, self._per_epoch)
+        if self._done == 0:
+            self._begin_epoch()
+        batches = pass_batches(self._order, self._settings)
         self._model.train()
         with signals_held_back() as stop:
-            for batch in self._batches(epoch, done):
-                self._run_step(epoch, batch)
+            for batch in self._load(batches[self._done :]):
+                self._run_step(batch)
+                self._done += 1
                 if self._step == self._total:
                     break
                 # after the last batch, the epoch is ended first: a resumed training would never end it
-                if stop and self._step < (epoch + 1) * self._per_epoch:
+                if stop and self._done < len(batches):
                     self._save()
                     return
-            self._end_epoch(epoch)
+            self._end_epoch(complete=self._done == len(batches))
+            self._epoch, self._done = self._epoch + 1, 0
             if stop or time.monotonic() - self._last_save > self._save_interval:
                 self._save()
 
-    def _batches(self, epoch: int, done: int) -> Iterator[ImageBatch]:
-        order = self._streams.generator("order", epoch)
-        if done == 0:
-            self._augmentation = self._streams.generator("augmentation", epoch)
+    def _begin_epoch(self) -> None:
+        order = self._streams.generator("order", self._epoch)
+        passes = self._callbacks.passes
+        if passes is None:
+            self._order = torch.randperm(len(self._split), generator=order)
+        else:
+            self._order = passes.choose(self._step / self._total, order)
+        self._augmentation = self._streams.generator("augmentation", self._epoch)
+
+    def _load(self, batches: Sequence[Tensor]) -> Iterator[ImageBatch]:
         return load_batches(
             self._dataset,
             self._split,
-            epoch_batches(len(self._split), self._settings, order)[done:],
+            batches,
             device=self._fabric.device,
             augmentation=self._dataset.augmentation if self._settings.augment else None,
             generator=self._augmentation,
         )
 
-    def _run_step(self, epoch: int, batch: ImageBatch) -> None:
+    def _run_step(self, batch: ImageBatch) -> None:
         rate = self._settings.learning_rate * learning_rate_factor(self._step, self._total, self._settings)
         set_learning_rate(self._optimizer, rate)
         with self._streams.borrowed("layers", self._step):
@@ -200,7 +216,7 @@ class Training:
             logits.float(), batch.labels, reduction="none", label_smoothing=self._settings.label_smoothing
         )
         observation = BatchObservation(
-            epoch=epoch,
+            epoch=self._epoch,
             step=self._step,
             indices=batch.indices,
             labels=batch.labels,
@@ -211,7 +227,7 @@ class Training:
         for observer in self._callbacks.observers:
             observer.on_batch(observation)
         self._fabric_optimizer.zero_grad()
-        self._fabric.backward(self._mean_loss(losses, batch.indices))
+        self._fabric.backward(self._mean_loss(losses, observation))
         self._fabric_optimizer.step()
         self._step += 1
         right = (observation.logits.argmax(dim=1) == batch.labels).sum()
@@ -222,14 +238,17 @@ class Training:
             inspection.look(self._step, self._model)
             self._model.train()
 
-    def _mean_loss(self, losses: Tensor, indices: Tensor) -> Tensor:
+    def _mean_loss(self, losses: Tensor, batch: BatchObservation) -> Tensor:
+        if self._callbacks.passes is not None:
+            of_pass = self._callbacks.passes.observe(batch.indices, batch.logits, batch.labels)
+            return losses.mean() if of_pass is None else (of_pass * losses).mean()
         if self._callbacks.weigh is None:
             return losses.mean()
         # divided by the sum of the weights: a low keep ratio must not shrink the learning rate
-        weights = self._callbacks.weigh(indices).to(losses.device)
+        weights = self._callbacks.weigh(batch.indices).to(losses.device)
         return (weights * losses).sum() / weights.sum().clamp_min(1e-6)
 
-    def _end_epoch(self, epoch: int) -> None:
+    def _end_epoch(self, *, complete: bool) -> None:
         shared: list[CleanPass] = []
 
         def clean() -> CleanPass:
@@ -238,16 +257,16 @@ class Training:
             return shared[0]
 
         end = EpochEnd(
-            epoch=epoch,
-            epochs=self._settings.total_epochs(len(self._split)),
-            complete=self._step == (epoch + 1) * self._per_epoch,
+            epoch=self._epoch,
+            epochs=self._epochs,
+            complete=complete,
             model=self._model,
             clean_pass=clean,
         )
         measured = tuple(observer.on_epoch_end(end) for observer in self._callbacks.observers)
         samples, losses, right = self._sums.tolist()
         training = {
-            "epoch": epoch + 1,
+            "epoch": self._epoch + 1,
             "step": self._step,
             "loss": losses / samples,
             "accuracy": right / samples,
@@ -268,11 +287,15 @@ class Training:
     def _save(self) -> None:
         if self._checkpointing is None:
             return
-        inspection = self._callbacks.inspection
+        inspection, passes = self._callbacks.inspection, self._callbacks.passes
         save_state(
             self._checkpointing.path,
             {
                 "step": self._step,
+                "epoch": self._epoch,
+                "done": self._done,
+                "order": self._order,
+                "passes": {} if passes is None else passes.state_dict(),
                 "model": self._model.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "observers": [observer.state_dict() for observer in self._callbacks.observers],
@@ -292,11 +315,14 @@ class Training:
         if self._checkpointing is None or not self._checkpointing.path.exists():
             return
         state = load_state(self._checkpointing.path)
-        self._step = state["step"]
+        self._step, self._epoch, self._done = state["step"], state["epoch"], state["done"]
+        self._order = state["order"]
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         for observer, saved in zip(self._callbacks.observers, state["observers"], strict=True):
             observer.load_state_dict(saved)
+        if self._callbacks.passes is not None:
+            self._callbacks.passes.load_state_dict(state["passes"])
         if self._callbacks.inspection is not None:
             self._callbacks.inspection.load_state_dict(state["inspection"])
         self._augmentation = torch.Generator()

@@ -113,6 +113,49 @@ class Inspection(Protocol):
         ...
 
 
+class PassRule(Protocol):
+    """Chooses what each pass over the data trains on, among N samples."""
+
+    @property
+    def pass_size(self) -> int:
+        """How many samples a pass has, on average."""
+        ...
+
+    def choose(self, progress: float, generator: torch.Generator) -> Tensor:
+        """Returns the (K,) int64 positions of the next pass, each once, in random order, on the CPU.
+
+        Args:
+            progress: Share of the training that is done, in [0, 1).
+            generator: Of the CPU.
+        """
+        ...
+
+    def observe(self, positions: Tensor, logits: Tensor, labels: Tensor) -> Tensor | None:
+        """Sees a batch before the optimiser step.
+
+        Args:
+            positions: (B,) int64, on the CPU.
+            logits: (B, C) float32, without gradient.
+            labels: (B,) int64, on the device of the logits.
+
+        Returns:
+            (B,) weights of the losses on the same device, 1 on average; None for equal ones.
+        """
+        ...
+
+    def exchange(self) -> None:
+        """Shares what was seen with the other processes of `torch.distributed`, where there are some."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns all that a resumed training needs."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` returned."""
+        ...
+
+
 Weigh = Callable[[Tensor], Tensor]
 """Gives the (B,) loss weights of the batch at (B,) positions, after the observers have seen it."""
 
@@ -125,8 +168,10 @@ class Callbacks:
         observers: See each batch and each end of an epoch, in this order.
         weigh: Gives the weights of a batch in the loss; None for the plain mean.
         inspection: Looks at the model after chosen steps; None for nothing.
+        passes: Chooses what each pass is over, and weights its losses; None for all samples alike.
     """
 
     observers: Sequence[Observer] = ()
     weigh: Weigh | None = None
     inspection: Inspection | None = None
+    passes: PassRule | None = None
