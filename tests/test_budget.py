@@ -41,7 +41,7 @@ def test_a_mistake_names_the_setting_as_the_user_writes_it() -> None:
         ([0.3, "x"], "ratio must be a number in (0, 1], got 'x': for example ratio=0.7 keeps 70 %"),
         ([[0.3]], "ratio must be a number in (0, 1], got [0.3]: for example ratio=0.7 keeps 70 %"),
         ([0.3, 0.3], "ratio must name each ratio once, got 0.3 twice: remove one"),
-        ("auto", "ratio=auto does not exist yet: give a number in (0, 1], for example ratio=0.7"),
+        ("auto", "ratio must be a number in (0, 1] or a list of such here, got 'auto': only select finds one itself"),
     ],
 )
 def test_refuses_what_is_no_ratio(value: Any, message: str) -> None:

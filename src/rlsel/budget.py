@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from rlsel.checks import refuse
 from rlsel.errors import ConfigurationError
 
+AUTO = "auto"
+"""The ratio that is to be found: the smallest that costs no more accuracy than is allowed."""
+
 
 def parse_ratios(value: object, name: str = "ratio") -> tuple[float, ...]:
     """Reads the keep ratio that a user gave: a number in (0, 1] or a list of such without duplicates.
@@ -21,7 +24,7 @@ def parse_ratios(value: object, name: str = "ratio") -> tuple[float, ...]:
         ConfigurationError: for a bool, an empty list, a duplicate, or a number outside (0, 1].
     """
     if value == "auto":
-        raise ConfigurationError(f"{name}=auto does not exist yet: give a number in (0, 1], for example {name}=0.7")
+        raise refuse(name, "a number in (0, 1] or a list of such here", AUTO, "only select finds one itself")
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         return (_parse_ratio(value, name),)
     if not value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, cast
 
@@ -129,6 +129,53 @@ class Outcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RatioLoss:
+    """What a ratio costs against all of the data.
+
+    Attributes:
+        ratio: The keep ratio.
+        points: Accuracy lost, in points; negative for a gain.
+        low: Lower end of the band.
+        high: Upper end of the band, below which the loss lies in nine of ten cases.
+    """
+
+    ratio: float
+    points: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What trainings on held-out samples said about the ratio (`ratio=auto`).
+
+    Attributes:
+        tolerance: The loss that was allowed, in points.
+        measured: The ratios that were trained on, with one standard error on each side.
+        curve: The ratios that could be chosen, as predicted.
+        model: The model that was trained.
+        steps: Of each training.
+        rounds: Trainings at each ratio, and on all of the data.
+        seconds: That all of them took.
+    """
+
+    tolerance: float
+    measured: tuple[RatioLoss, ...]
+    curve: tuple[RatioLoss, ...]
+    model: str
+    steps: int
+    rounds: int
+    seconds: float
+
+    def __str__(self) -> str:
+        curve = ", ".join(f"{one.ratio:g}: {one.points:+.1f} [{one.low:+.1f}, {one.high:+.1f}]" for one in self.curve)
+        return (
+            f"predicted loss of {self.model} against all of the data in points, by ratio: {curve}; "
+            f"{self.tolerance:g} may be lost"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Where a coreset comes from.
 
@@ -144,6 +191,7 @@ class Provenance:
         wall_seconds: How long that took.
         peak_rss_bytes: The most memory it held.
         outcome: What trials said about the choice; None without any.
+        prediction: What trainings said about the ratio; None where it was given.
         parent: The run that this one started from; None for one that started from nothing.
     """
 
@@ -158,6 +206,7 @@ class Provenance:
     wall_seconds: float
     peak_rss_bytes: int
     outcome: Outcome | None = None
+    prediction: Prediction | None = None
     parent: str | None = None
 
     def to_json(self) -> Mapping[str, Any]:
@@ -197,6 +246,7 @@ class Provenance:
             wall_seconds=content.number("wall_seconds"),
             peak_rss_bytes=content.integer("peak_rss_bytes"),
             outcome=_outcome(content),
+            prediction=_prediction(content),
             parent=content.text_or_none("parent"),
         )
 
@@ -225,6 +275,26 @@ def _outcome(content: JsonObject) -> Outcome | None:
         rounds=found.integer("rounds"),
         seconds=found.number("seconds"),
     )
+
+
+def _prediction(content: JsonObject) -> Prediction | None:
+    if not content.has("prediction"):
+        return None
+    found = content.part("prediction")
+    return Prediction(
+        tolerance=found.number("tolerance"),
+        measured=_ratio_losses(found, "measured"),
+        curve=_ratio_losses(found, "curve"),
+        model=found.text("model"),
+        steps=found.integer("steps"),
+        rounds=found.integer("rounds"),
+        seconds=found.number("seconds"),
+    )
+
+
+def _ratio_losses(content: JsonObject, key: str) -> tuple[RatioLoss, ...]:
+    rows = [JsonObject(row, key) for row in content.items(key)]
+    return tuple(RatioLoss(**{item.name: row.number(item.name) for item in fields(RatioLoss)}) for row in rows)
 
 
 def _export(content: JsonObject) -> ResolvedExport:
@@ -276,6 +346,9 @@ class JsonObject:
         value = self.value(key)
         right = isinstance(value, list) and all(isinstance(item, str) for item in value)
         return tuple(self._checked(key, right, "a list of strings"))
+
+    def items(self, key: str) -> Sequence[object]:
+        return cast("Sequence[object]", self._checked(key, isinstance(self.value(key), list), "a list"))
 
     def text_or_none(self, key: str) -> str | None:
         return None if self.value(key) is None else self.text(key)

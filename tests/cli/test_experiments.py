@@ -20,7 +20,7 @@ NAMES = (
     *("cifar10", "cifar100", "tiny_imagenet", "imagenet", "cross_architecture", "ood"),
     *("ablation_redundancy", "ablation_static", "ablation_policy", "ablation_finetune"),
 )
-OWN = ("fashion_mnist", "fashion_mnist_others", "fashion_mnist_full")
+OWN = ("dynamic", "fashion_mnist", "fashion_mnist_others", "fashion_mnist_full")
 """The tables of the README that are not the paper's."""
 CONF = Path(rlsel.conf.__path__[0])
 FILES = {path.stem for path in (CONF / "experiment").glob("*.yaml") if not path.stem.endswith("paper")}

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from rlsel.provenance import Gain
 from rlsel.selectors.base import Purpose, SelectionTask
-from rlsel.selectors.trials import Trials, calibrated_losses, try_variants
+from rlsel.selectors.held_out import calibrated_losses
+from rlsel.selectors.trials import Trials, try_variants
 from rlsel.training.settings import TrainingSettings
 
 SIZE = 900
@@ -59,7 +60,7 @@ def test_a_random_choice_is_worth_as_much_as_a_random_choice(task: SelectionTask
 
 
 def test_what_is_measured_on_is_not_trained_on(task: SelectionTask, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rlsel.selectors import trials as module
+    from rlsel.selectors import held_out as module
 
     trained: list[Tensor] = []
     measured: list[Tensor] = []

@@ -8,16 +8,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
 from rlsel.api.setup import Model, Setup, read, settle
 from rlsel.applying import LearnedPolicy, judging_selector
-from rlsel.budget import kept_count, parse_ratios
+from rlsel.budget import AUTO, kept_count, parse_ratios
 from rlsel.checks import refuse
 from rlsel.commands.requests import SelectRequest
 from rlsel.coreset import Coreset
@@ -29,6 +30,7 @@ from rlsel.errors import CoresetError, DataError
 from rlsel.export import ExportSettings
 from rlsel.making import coreset_of
 from rlsel.naming import model_by_name, selector_by_name
+from rlsel.predicting import TOLERANCE, AutoPlan, choose_ratio
 from rlsel.runs.in_memory import RunInMemory
 from rlsel.runs.plan import Plan, plan_one
 from rlsel.runs.reader import read_run
@@ -39,8 +41,9 @@ from rlsel.training.settings import TrainingSettings
 
 def select(
     dataset: object,
-    ratio: float = 0.7,
+    ratio: float | Literal["auto"] = 0.7,
     *,
+    tolerance: float | None = None,
     model: Model = None,
     selector: str | Selector = "rl_selector",
     seed: int | None = None,
@@ -57,7 +60,9 @@ def select(
 
     Args:
         dataset: What is selected from; see the module.
-        ratio: Share to keep, in (0, 1].
+        ratio: Share to keep, in (0, 1]; `auto` trains on the choices at several ratios, and takes the smallest that
+            costs at most `tolerance`.
+        tolerance: With `auto`, the points of accuracy that may be lost against all of the data; None for 0.5.
         model: The target model that is trained to judge the samples.
         selector: The method, by name or with settings of its own.
         seed: At least 0; None for that of the setup, which is 0 where nothing is said.
@@ -85,10 +90,11 @@ def select(
         >>> images[coreset.indices].shape
         (899, 8, 8)
     """
-    [coreset] = select_many(
+    given = _Given(
         dataset,
         selectors=[selector],
-        ratios=[ratio],
+        ratios=() if ratio == AUTO else parse_ratios([ratio]),
+        tolerance=TOLERANCE if ratio == AUTO and tolerance is None else tolerance,
         model=model,
         seed=seed,
         training=training,
@@ -99,7 +105,10 @@ def select(
         for_steps=for_steps,
         for_epochs=for_epochs,
         setup=setup,
-    ).values()
+    )
+    if ratio == AUTO:
+        return given.find_ratio()
+    [coreset] = given.make().values()
     return coreset
 
 
@@ -142,39 +151,95 @@ def select_many(
     Raises:
         RlselError: for unfit data or settings.
     """
-    began = time.monotonic()
-    setup = settle(setup, model=model, training=training, seed=seed)
-    settings, data = read(dataset, setup, holdout=holdout)
-    selectors = [selectors] if isinstance(selectors, str) else selectors
-    to_come = None if for_model is None else model_by_name(for_model)
-    settings = replace(settings, for_model=to_come, for_steps=for_steps, for_epochs=for_epochs)
-    request = SelectRequest(
-        settings=settings,
-        selectors=tuple(selector_by_name(one) for one in selectors),
+    return _Given(
+        dataset,
+        selectors=[selectors] if isinstance(selectors, str) else selectors,
         ratios=parse_ratios(ratios),
-        export=export or ExportSettings(),
-    )
-    for ratio in request.ratios:
-        kept_count(ratio, len(data.train))
-    digest, own = _features(features, data)
-    plans = [
-        plan_one(settings, one, ratio, export=request.export, features=digest)
-        for one in request.selectors
-        for ratio in request.ratios
-    ]
-    with setup.device.computing() as fabric:
-        task = SelectionTask(
-            dataset=data,
-            model=settings.model,
-            training=settings.training,
-            purpose=settings.purpose,
-            fabric=fabric,
-            seed=settings.seed,
-            features=own,
-            reporter=setup.reporter,
+        model=model,
+        seed=seed,
+        training=training,
+        export=export,
+        features=features,
+        holdout=holdout,
+        for_model=for_model,
+        for_steps=for_steps,
+        for_epochs=for_epochs,
+        setup=setup,
+    ).make()
+
+
+class _Given:
+    """What a program asked for, as a command would be asked, and the data that it gave."""
+
+    def __init__(
+        self,
+        dataset: object,
+        *,
+        selectors: Sequence[str | Selector],
+        ratios: tuple[float, ...],
+        tolerance: float | None = None,
+        model: Model,
+        seed: int | None,
+        training: TrainingSettings | None,
+        export: ExportSettings | None,
+        features: NDArray[Any] | Tensor | None,
+        holdout: float,
+        for_model: Model,
+        for_steps: int | None,
+        for_epochs: int | None,
+        setup: Setup | None,
+    ) -> None:
+        self._began = time.monotonic()
+        self._setup = settle(setup, model=model, training=training, seed=seed)
+        settings, self._data = read(dataset, self._setup, holdout=holdout)
+        to_come = None if for_model is None else model_by_name(for_model)
+        self._settings = replace(settings, for_model=to_come, for_steps=for_steps, for_epochs=for_epochs)
+        self._request = SelectRequest(
+            settings=self._settings,
+            selectors=tuple(selector_by_name(one) for one in selectors),
+            ratios=ratios,
+            tolerance=tolerance,
+            export=export or ExportSettings(),
         )
-        found = _made(plans, task, setup_seconds=time.monotonic() - began)
-    return {(plan.wanted.selector.name, plan.wanted.ratio): found[plan] for plan in plans}
+        for ratio in ratios:
+            kept_count(ratio, len(self._data.train))
+        self._digest, self._features = _features(features, self._data)
+
+    def make(self) -> dict[tuple[str, float], Coreset]:
+        """Makes a coreset of each selector at each ratio."""
+        plans = [
+            plan_one(self._settings, one, ratio, export=self._request.export, features=self._digest)
+            for one in self._request.selectors
+            for ratio in self._request.ratios
+        ]
+        with self._setup.device.computing() as fabric:
+            found = _made(plans, self._task(fabric), setup_seconds=time.monotonic() - self._began)
+        return {(plan.wanted.selector.name, plan.wanted.ratio): found[plan] for plan in plans}
+
+    def find_ratio(self) -> Coreset:
+        """Makes the coreset of the smallest ratio that costs little enough."""
+        request = self._request
+        auto = AutoPlan.of(
+            self._settings,
+            request.selectors[0],
+            tolerance=request.tolerance or 0.0,
+            export=request.export,
+            features=self._digest,
+        )
+        with self._setup.device.computing() as fabric:
+            return choose_ratio(auto, self._task(fabric), setup_seconds=time.monotonic() - self._began)
+
+    def _task(self, fabric: Fabric) -> SelectionTask:
+        return SelectionTask(
+            dataset=self._data,
+            model=self._settings.model,
+            training=self._settings.training,
+            purpose=self._settings.purpose,
+            fabric=fabric,
+            seed=self._settings.seed,
+            features=self._features,
+            reporter=self._setup.reporter,
+        )
 
 
 def _made(plans: Sequence[Plan], task: SelectionTask, *, setup_seconds: float) -> dict[Plan, Coreset]:

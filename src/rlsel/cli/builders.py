@@ -44,15 +44,19 @@ DEFAULT_DATASET = "digits"
 
 def select(composed: Composed, reporter: Reporter) -> Path:
     """Carries out `rlsel select`."""
-    from rlsel.budget import parse_ratios
+    from rlsel.budget import AUTO, parse_ratios
     from rlsel.commands.requests import SelectRequest
     from rlsel.commands.select import select as run
     from rlsel.export import ExportSettings
+    from rlsel.predicting import TOLERANCE
     from rlsel.runs.rebuilding import run_settings
 
     nodes = composed.nodes
+    auto = nodes["ratio"] == AUTO
+    tolerance = TOLERANCE if auto and nodes["tolerance"] is None else nodes["tolerance"]
     request = SelectRequest(
-        ratios=parse_ratios(nodes["ratio"]),
+        ratios=() if auto else parse_ratios(nodes["ratio"]),
+        tolerance=convert(tolerance, float | None, "tolerance"),
         settings=run_settings(with_model_to_come(nodes)),
         selectors=chosen_selectors(composed),
         export=build(ExportSettings, composed.node("export"), "export"),

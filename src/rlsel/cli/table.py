@@ -69,11 +69,23 @@ COMMANDS: Mapping[str, Command] = _table(
             "rlsel select dataset=fashion_mnist model=resnet18 'ratio=[0.3,0.5,0.7]' training.epochs=30",
             "rlsel select selectors=[random,el2n] dataset.train_size=500",
             "rlsel select ratio=0.5 for_model=resnet18 for_steps=200",
+            "rlsel select ratio=auto tolerance=0.5",
             "rlsel select -m selector=random,el2n,rl_selector seed=0,1,2 ratio=0.5",
         ),
         request="rlsel.commands.requests.SelectRequest",
         keys=_EVERYWHERE
-        | {"dataset", "model", "training", "seed", "ratio", "features", "for_model", "for_steps", "for_epochs"}
+        | {
+            "dataset",
+            "model",
+            "training",
+            "seed",
+            "ratio",
+            "tolerance",
+            "features",
+            "for_model",
+            "for_steps",
+            "for_epochs",
+        }
         | {"selector", "selectors", "policy", "reward", "cover", "export"},
         run=builders.select,
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rlsel.budget import parse_ratios
-from rlsel.checks import int_at_least, one_of, positive_int, require_each_once, require_some
+from rlsel.checks import int_at_least, number_between, one_of, positive_int, refuse, require_each_once, require_some
 from rlsel.data.variation import Variation
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
@@ -23,7 +23,9 @@ class SelectRequest:
     Attributes:
         settings: Data, model and training.
         selectors: The methods, each once; one training of the target model serves them all.
-        ratios: Share of the training samples to keep, in (0, 1]; a list gives a coreset for each.
+        ratios: Share of the training samples to keep, in (0, 1]; a list gives a coreset for each. `auto` trains on the
+            choices at several ratios, and takes the smallest that costs at most `tolerance`.
+        tolerance: With `ratio=auto`, the points of accuracy that may be lost against all of the data; None for 0.5.
         export: How scores become sets, over the selectors' own defaults.
         features: An `.npy` file of (N, D) features that replace the target model's.
         options: Where and on what.
@@ -32,6 +34,7 @@ class SelectRequest:
     settings: RunSettings
     selectors: tuple[Selector, ...]
     ratios: tuple[float, ...]
+    tolerance: float | None = None
     export: ExportSettings = field(default_factory=ExportSettings)
     features: Path | None = None
     options: RunOptions = field(default_factory=RunOptions)
@@ -39,7 +42,14 @@ class SelectRequest:
     def __post_init__(self) -> None:
         require_some("selectors", self.selectors)
         require_each_once("selectors", [selector.name for selector in self.selectors])
-        parse_ratios(self.ratios)
+        if self.tolerance is None:
+            parse_ratios(self.ratios)
+            return
+        number_between("tolerance", self.tolerance, 0)
+        if self.ratios:
+            raise refuse("tolerance", "null beside a ratio", self.tolerance, "it belongs to ratio=auto")
+        if len(self.selectors) > 1:
+            raise refuse("selectors", "one method with ratio=auto", len(self.selectors), "-m tries several")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,10 @@ from rlsel.commands.missing import make_missing
 from rlsel.commands.requests import SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.making import make
-from rlsel.runs.datasets import features_digest, read_features
+from rlsel.predicting import AutoPlan, choose_ratio
+from rlsel.runs.checkpoint import training_checkpoint
+from rlsel.runs.datasets import features_digest, read_dataset, read_features
+from rlsel.runs.folder import begun, check_writable
 from rlsel.runs.plan import Planned, planned_selection
 from rlsel.selectors.base import SelectionTask
 from rlsel.training.reporting import Reporter
@@ -28,21 +31,53 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
         RlselError: for a user's mistake; no folder is left then.
     """
     began = time.monotonic()
+    if request.tolerance is not None:
+        return _find_ratio(request, reporter, began)
 
     def work(missing: Sequence[Planned], dataset: Dataset, fabric: Fabric) -> None:
-        task = SelectionTask(
-            dataset=dataset,
-            model=request.settings.model,
-            training=request.settings.training,
-            purpose=request.settings.purpose,
-            fabric=fabric,
-            seed=request.settings.seed,
-            features=read_features(request.features, dataset),
-            reporter=reporter,
-        )
+        task = _task(request, dataset, fabric, reporter)
         make(missing, task, began=began, resume=request.options.resume == "auto")
 
     return make_missing(plan(request), work, settings=request.settings, options=request.options)
+
+
+def _task(request: SelectRequest, dataset: Dataset, fabric: Fabric, reporter: Reporter) -> SelectionTask:
+    return SelectionTask(
+        dataset=dataset,
+        model=request.settings.model,
+        training=request.settings.training,
+        purpose=request.settings.purpose,
+        fabric=fabric,
+        seed=request.settings.seed,
+        features=read_features(request.features, dataset),
+        reporter=reporter,
+    )
+
+
+def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Path:
+    """Makes the coreset of the smallest ratio that costs little enough, unless that is done already."""
+    options, resume = request.options, request.options.resume == "auto"
+    auto = AutoPlan.of(
+        request.settings,
+        request.selectors[0],
+        tolerance=request.tolerance or 0.0,
+        export=request.export,
+        features=features_digest(request.features),
+    )
+    folder = auto.folder(request.settings, request.export, options)
+    if resume and folder.complete:
+        return folder.path
+    check_writable(folder.path)
+    dataset = read_dataset(request.settings)
+    with options.device.computing() as fabric:
+        task = _task(request, dataset, fabric, reporter)
+        with (
+            begun([folder], "select", [auto.settings]),
+            training_checkpoint(folder.path, folder.digest, resume=resume) as checkpointing,
+        ):
+            coreset = choose_ratio(auto, task, setup_seconds=time.monotonic() - began, checkpointing=checkpointing)
+            coreset.save(folder.path)
+    return folder.path
 
 
 def plan(request: SelectRequest) -> list[Planned]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from rlsel.budget import format_ratio
+from rlsel.budget import AUTO, format_ratio
 from rlsel.errors import RlselError, StorageError
 from rlsel.files import make_folder, write_json, write_text
 
@@ -19,9 +19,16 @@ OUTPUTS = Path("outputs")
 CONFIG_FILE, STATUS_FILE = "config.yaml", "status.json"
 
 
-def cell_name(ratio: float, seed: int, digest: str | None) -> str:
-    """Names a run folder: `ratio-0.70_seed-0`, with the settings hash behind where settings are not the defaults."""
-    return f"ratio-{format_ratio(ratio)}_seed-{seed}" + (f"_{digest}" if digest else "")
+def cell_name(ratio: float | None, seed: int, digest: str | None) -> str:
+    """Names a run folder: `ratio-0.70_seed-0`, with the settings hash behind where settings are not the defaults.
+
+    Args:
+        ratio: The keep ratio; None for one that is to be found.
+        seed: The run's seed.
+        digest: The settings hash; None where all settings are the defaults.
+    """
+    share = AUTO if ratio is None else format_ratio(ratio)
+    return f"ratio-{share}_seed-{seed}" + (f"_{digest}" if digest else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,21 +17,17 @@ trainings tell enough:
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from rlsel.budget import kept_count
-from rlsel.data.classes import Division, stratified_share
 from rlsel.export import ResolvedExport, choose
 from rlsel.provenance import Gain, Outcome
-from rlsel.randomness import Streams, stream
+from rlsel.randomness import stream
 from rlsel.selectors.base import Purpose, SelectionTask
-from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import Progress, Training, build_model
+from rlsel.selectors.held_out import HeldOut, Measured
 
 STEP_SHARE = 0.25
 """The share of the steps to come that a trial takes: two rounds of a quarter found the better of the reward and a
@@ -39,21 +35,8 @@ random choice in nine of ten regimes (`rlsel/policy/README.md`, findings)."""
 
 _LEAST_STEPS = 20
 
-_MEASURED, _LEAST_SHARE, _MOST_SHARE = 2000, 0.1, 0.2
-"""Samples that are measured on, and the bounds of their share."""
-
 _FEWEST = 10
 """Samples that a trial must have at the least, to train on as to measure on."""
-
-_TEMPERATURES = torch.logspace(-1, 1.5, 51)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Measured:
-    """What one model does on V samples: (V,) float64 losses and right guesses (0 or 1)."""
-
-    losses: Tensor
-    right: Tensor
 
 
 class Trials:
@@ -63,7 +46,6 @@ class Trials:
         fewest: The smaller of the numbers of samples that are trained on and that are measured on.
         total_steps: The steps of the training to come.
         steps_each: The steps of each trial.
-        seconds: How long all trials took so far.
     """
 
     def __init__(
@@ -84,18 +66,12 @@ class Trials:
             rounds: How often each rule is tried, at least 1.
             label_error: (N,) probability that each label is wrong; None where nothing is known.
         """
-        self._task, self._purpose, self._ratio, self._rounds = task, purpose, ratio, rounds
-        size = len(task)
-        self._parts: Division = stratified_share(
-            task.labels, min(_MOST_SHARE, max(_LEAST_SHARE, _MEASURED / size)), stream(task.seed, "trial", "measured")
-        )
-        weights = torch.ones(size) if label_error is None else 1 - label_error
-        chosen = weights[self._parts.test].double()
-        self._weights = chosen / chosen.sum().clamp_min(1e-9)
-        self.fewest = min(round(ratio * len(self._parts.train)), len(self._parts.test))
-        self._random: list[_Measured] = []
-        self.seconds = 0.0
-        self.total_steps = purpose.training.total_steps(kept_count(ratio, size))
+        self._task, self._ratio, self._rounds = task, ratio, rounds
+        self._held_out = HeldOut(task, purpose, label_error)
+        self._name = purpose.model.name
+        self.fewest = min(round(ratio * len(self._held_out.train)), len(self._held_out.measured))
+        self._random: list[Measured] = []
+        self.total_steps = purpose.training.total_steps(kept_count(ratio, len(task)))
         self.steps_each = min(self.total_steps, max(_LEAST_STEPS, round(STEP_SHARE * self.total_steps)))
 
     def gain(self, logits: Tensor, title: str) -> Gain:
@@ -111,23 +87,17 @@ class Trials:
             ]
         tried = [self._train(logits, number, title) for number in range(self._rounds)]
         pairs = list(zip(self._random, tried, strict=True))
-        loss, loss_error = self._mean([before.losses - after.losses for before, after in pairs])
-        points, points_error = self._mean([100 * (after.right - before.right) for before, after in pairs])
-        return Gain(loss=loss, loss_error=loss_error, points=points, points_error=points_error)
+        loss = self._held_out.mean([before.losses - after.losses for before, after in pairs])
+        points = self._held_out.mean([100 * (after.right - before.right) for before, after in pairs])
+        return Gain(loss=loss.mean, loss_error=loss.error, points=points.mean, points_error=points.error)
 
-    def _mean(self, differences: Sequence[Tensor]) -> tuple[float, float]:
-        """Returns the weighted mean of R differences (V,) and its standard error, over samples and over rounds."""
-        stacked = torch.stack(list(differences))
-        by_round = stacked @ self._weights
-        mean = by_round.mean()
-        from_samples = (self._weights.square() * (stacked.mean(dim=0) - mean).square()).sum()
-        from_rounds = by_round.var() / len(by_round) if len(by_round) > 1 else torch.zeros(())
-        return float(mean), float((from_samples + from_rounds).sqrt())
+    @property
+    def seconds(self) -> float:
+        """How long all trials took so far."""
+        return self._held_out.seconds
 
-    def _train(self, logits: Tensor, number: int, title: str) -> _Measured:
-        task, purpose = self._task, self._purpose
-        began = time.perf_counter()
-        places = self._parts.train
+    def _train(self, logits: Tensor, number: int, title: str) -> Measured:
+        task, places = self._task, self._held_out.train
         chosen = choose(
             logits[places].float().numpy(),
             kind="logit",
@@ -138,23 +108,11 @@ class Trials:
             seed=stream(task.seed, "trial", number),
             policy=True,
         )
-        streams = Streams(seed=task.seed, names=("trial", number))
-        title = f"trial {number + 1} of {self._rounds}, {purpose.model.name} on {title}"
-        model = Training(
-            build_model(purpose.model, task.dataset, streams),
-            task.dataset,
-            split=task.dataset.train.subset(places[torch.from_numpy(chosen)]),
-            settings=replace(purpose.training, steps=self.steps_each, weighting="none"),
-            fabric=task.fabric,
-            streams=streams,
-            progress=Progress(reporter=task.reporter, title=title),
-        ).run()
-        split = task.dataset.train.subset(self._parts.test)
-        logits = clean_pass(model, task.dataset, split, fabric=task.fabric).logits.double()
-        self.seconds += time.perf_counter() - began
-        return _Measured(
-            losses=calibrated_losses(logits, split.labels, self._weights),
-            right=(logits.argmax(dim=1) == split.labels).double(),
+        return self._held_out.try_on(
+            places[torch.from_numpy(chosen)],
+            steps=self.steps_each,
+            number=number,
+            title=f"trial {number + 1} of {self._rounds}, {self._name} on {title}",
         )
 
 
@@ -206,23 +164,3 @@ def try_variants(
         rounds=rounds,
         seconds=trials.seconds,
     )
-
-
-def calibrated_losses(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Computes cross-entropies at the one temperature that makes their weighted mean the lowest (Guo et al. 2017).
-
-    Args:
-        logits: (V, C) float64.
-        labels: (V,) int64.
-        weights: (V,), sum 1.
-
-    Returns:
-        (V,) float64.
-    """
-    losses = torch.stack(
-        [
-            torch.nn.functional.cross_entropy(logits / temperature, labels, reduction="none")
-            for temperature in _TEMPERATURES.tolist()
-        ]
-    )
-    return losses[(losses @ weights).argmin()]
