@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 from hydra._internal import defaults_list
-from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
-from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource
 from hydra._internal.hydra import Hydra
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hypothesis import settings as hypothesis_settings
 
@@ -71,18 +71,24 @@ def map_of_choices(overrides: Any, defaults: list[Any], self_added: bool) -> Any
     return MAP_OF_CHOICES(overrides, defaults, self_added) if needed else None
 
 
-LOAD_OF_SOURCE = {source: source.load_config for source in (ImportlibResourcesConfigSource, StructuredConfigSource)}
-
-
 @cache
-def stored(source: type[ConfigSource], provider: str, path: str, config_path: str) -> bytes:
-    """Returns what a package of configurations has under a name, which does not change while the suite runs."""
-    return pickle.dumps(LOAD_OF_SOURCE[source](source(provider, path), config_path))
+def loads_of_packages() -> dict[type[ConfigSource], Any]:
+    """Returns how each kind of source of packages reads, where Hydra has made its classes once and for all."""
+    Plugins.instance()
+    sources = [SourcesRegistry.instance().resolve(scheme) for scheme in ("pkg", "structured")]
+    return {source: source.load_config for source in sources}
+
+
+READ_BEFORE: dict[tuple[type[ConfigSource], str, str], bytes] = {}
+"""What a package of configurations has under a name, which does not change while the suite runs."""
 
 
 def load_once(source: ConfigSource, config_path: str) -> ConfigResult:
     """Reads a file of a package the first time only, and returns a copy of its own to each caller."""
-    loaded = pickle.loads(stored(type(source), source.provider, source.path, config_path))  # noqa: S301 - see above
+    key = type(source), source.path, config_path
+    if key not in READ_BEFORE:
+        READ_BEFORE[key] = pickle.dumps(loads_of_packages()[type(source)](source, config_path))
+    loaded = pickle.loads(READ_BEFORE[key])  # noqa: S301 - see above
     assert isinstance(loaded, ConfigResult)
     return loaded
 
@@ -93,7 +99,7 @@ def quick_hydra() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hydra, "get_mode", given_mode)
         patch.setattr(defaults_list, "_create_interpolation_map", map_of_choices)
-        for source in LOAD_OF_SOURCE:
+        for source in loads_of_packages():
             patch.setattr(source, "load_config", load_once)
         yield
 
