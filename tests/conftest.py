@@ -18,6 +18,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hypothesis import settings as hypothesis_settings
+from lightning_fabric import fabric as lightning
 
 from rlsel.data.arrays import Arrays
 from rlsel.models.small_cnn import SmallCNN
@@ -101,6 +102,14 @@ def quick_hydra() -> Iterator[None]:
         patch.setattr(defaults_list, "_create_interpolation_map", map_of_choices)
         for source in loads_of_packages():
             patch.setattr(source, "load_config", load_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def callbacks_looked_up_once() -> Iterator[None]:
+    """Keeps what Fabric finds among the installed packages, all of which it reads anew for each of its objects."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lightning, "_load_external_callbacks", cache(lightning._load_external_callbacks))
         yield
 
 
