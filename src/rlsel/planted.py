@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -57,8 +59,14 @@ def planted_task(
         ),
         model=SmallCNN(width=4) if model is None else model,
         training=TrainingSettings(epochs=3, batch_size=16),
-        fabric=Fabric(accelerator="cpu", devices=1),
+        fabric=_fabric(),
         seed=seed,
         features=features if with_features else None,
         reporter=SilentReporter(),
     )
+
+
+@cache
+def _fabric() -> Fabric:
+    """Makes the one CPU of all tasks; to look for plugins among the installed packages costs as much as a training."""
+    return Fabric(accelerator="cpu", devices=1)

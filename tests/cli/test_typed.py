@@ -30,6 +30,8 @@ NAMES = [
 ]  # fmt: skip
 FEW = ["007", "comma,name", "x'y", "back\\", "[a]"]
 """One of each kind: a number, and what a sweep, a quote, an escape or a list could be."""
+STORED = [*FEW, "2024_01_05", "true", "1e5", "a:b", "{a}", "ünï", "My Data (1)", "~a"]
+"""What a file system and the YAML of a record could take for something else, besides."""
 some_names = pytest.mark.parametrize("name", NAMES)
 few_names = pytest.mark.parametrize("name", FEW)
 
@@ -62,7 +64,7 @@ def in_a_sweep(name: str) -> str:
     return f"'{name}'" if "," in name or name == "choice(1)" else name
 
 
-@some_names
+@pytest.mark.parametrize("name", STORED)
 def test_a_run_of_that_name(rlsel: Callable[..., Any], tmp_path: Path, name: str) -> None:
     images = np.random.default_rng(0).integers(0, 255, (30, 8, 8), dtype=np.uint8)
     (tmp_path / "in").mkdir()

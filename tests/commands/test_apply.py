@@ -1,6 +1,7 @@
 """`rlsel apply` as a whole: from a run on 90 small images to others, and from one half of the digits to the other."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,10 +43,17 @@ def selected(settings: RunSettings, folder: Path, **given: Any) -> Path:
     return select(SelectRequest(**arguments, options=RunOptions(run_dir=folder)), SilentReporter())
 
 
+@pytest.fixture(scope="module")
+def finished(lasting_settings: RunSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run to copy."""
+    return selected(lasting_settings, tmp_path_factory.mktemp("finished") / "run")
+
+
 @pytest.fixture
-def source(settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def source(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run to start from."""
     monkeypatch.chdir(tmp_path)
-    return selected(settings, tmp_path / "source")
+    return Path(shutil.copytree(finished, tmp_path / "source"))
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ CHEAPER = {
     "rl_selector_finetuned": {"epochs": 2},
     "self_sup_prototypes": {"epochs": 5},
 }
-"""Hyperparameters that say how often the same is done again; their defaults are what the lists are made with."""
+"""Hyperparameters that say how often the same is done again."""
 
 
 def built(name: str) -> Selector:
@@ -57,7 +57,7 @@ def cheaper(name: str) -> Selector:
 
 def made(names: Iterable[str], seed: int) -> dict[str, Made]:
     """Makes selections from one training that their methods share; a method that fails takes no other one with it."""
-    methods = [built(name) for name in names]
+    methods = [cheaper(name) for name in names]
     wanted = [
         Wanted(selector=method, ratio=RATIO, export=resolve(ExportSettings(), method.export)) for method in methods
     ]
@@ -88,7 +88,7 @@ def method(request: pytest.FixtureRequest, in_a_list: tuple[Mapping[str, Made], 
     first, other = (lists.get(name) for lists in in_a_list)
     assert first is not None, f"{name} fails beside the others; the test of its contract says how"
     assert other is not None, f"{name} fails beside the others with seed 1"
-    return Method(built(name), first.scores, chosen(first, 0), chosen(other, 1))
+    return Method(cheaper(name), first.scores, chosen(first, 0), chosen(other, 1))
 
 
 def chosen(one: Made, seed: int) -> NDArray[np.int64]:
