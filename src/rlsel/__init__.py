@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rlsel.api.evaluating import compare, train_on_subset
     from rlsel.api.setup import Setup
     from rlsel.coreset import Coreset
+    from rlsel.formats.writing import export_coreset
 
 __all__ = [
     "Coreset",
@@ -17,6 +18,7 @@ __all__ = [
     "__version__",
     "apply",
     "compare",
+    "export_coreset",
     "features",
     "select",
     "select_many",
@@ -29,6 +31,7 @@ _HOMES = {
     **dict.fromkeys(("compare", "train_on_subset"), "rlsel.api.evaluating"),
     "Setup": "rlsel.api.setup",
     "Coreset": "rlsel.coreset",
+    "export_coreset": "rlsel.formats.writing",
 }
 
 

@@ -43,7 +43,25 @@ _ONLY_HERE = {
 """Meanings of keys that exist on the command line alone."""
 
 _FIRST = (
-    *("run", "coreset", "ratio", "ratios", "seed", "seeds", "selectors", "variants", "train_models", "budget"),
+    *(
+        "run",
+        "format",
+        "part",
+        "mode",
+        "root",
+        "out",
+        "overwrite",
+        "rows",
+        "coreset",
+        "ratio",
+        "ratios",
+        "seed",
+        "seeds",
+        "selectors",
+        "variants",
+        "train_models",
+        "budget",
+    ),
     *("for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
     *("evaluation", "run_dir", "resume", "jobs", "logger", "device"),
@@ -75,9 +93,13 @@ def help_text(command: Command, nodes: Node, choices: Node, options: Mapping[str
             *(usage, "", _wrapped(command.description), ""),
             f"Keys with their default values, or those given beside --help; {_REQUIRED} must be given",
             *_laid_out(command, nodes, choices),
-            *("", "Groups, each with the names that it takes", *listed),
-            *("", "Examples", *examples, ""),
-            f"rlsel {command.name} GROUP=NAME --help explains the settings of another choice.",
+            *(["", "Groups, each with the names that it takes", *listed] if listed else []),
+            *("", "Examples", *examples),
+            *(
+                ["", f"rlsel {command.name} GROUP=NAME --help explains the settings of another choice."]
+                if listed
+                else []
+            ),
         ]
     )
 
