@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rlsel.commands.requests import ExportRequest
 from rlsel.formats.writing import default_place, export_coreset
+from rlsel.report.selection_view import selection_warnings
 from rlsel.runs.folder import check_writable
 from rlsel.runs.reader import Run, read_run
 from rlsel.training.reporting import Reporter
@@ -33,6 +34,8 @@ def export(request: ExportRequest, reporter: Reporter) -> Path:
         mode=request.mode,
         overwrite=request.overwrite,
     )
+    for warning in selection_warnings(coreset):
+        reporter.note(f"warning: {warning}")
     reporter.note(f"{len(coreset)} of {len(coreset.candidates)} samples are kept")
     return written
 

@@ -54,7 +54,8 @@ def selection_warnings(coreset: Coreset) -> tuple[str, ...]:
         if size and not kept
     ]
     if lost:
-        lines.append(f"{len(lost)} classes are lost: {', '.join(lost[:5])}{', …' if len(lost) > 5 else ''}")
+        names = ", ".join(lost[:5]) + _more(len(lost) - 5)
+        lines.append(f"nothing is kept of {len(lost)} of {origin.dataset.num_classes} classes: {names}")
     thresholded = origin.ratio.thresholded
     if thresholded is not None and not _COLLAPSED < thresholded < 1 - _COLLAPSED and origin.ratio.requested < 1:
         lines.append(
@@ -153,7 +154,7 @@ def _near_duplicates(coreset: Coreset, lowest: NDArray[np.int64], rows: int) -> 
     largest = names[np.argsort(-sizes, kind="stable")][:rows]
     groups = [candidates[lowest[candidates] == name].tolist() for name in largest]
     return Table(
-        title=f"Near-duplicates: {len(names)} groups of {int(sizes.sum())} samples, the largest first",
+        title=f"Near-duplicates: {int(sizes.sum())} samples, groups: {len(names)}, the largest first",
         columns=("samples", "kept", "indices"),
         numbers=frozenset({"samples", "kept"}),
         rows=tuple(
