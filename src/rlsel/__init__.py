@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rlsel.api.setup import Setup
     from rlsel.coreset import Coreset
     from rlsel.dynamic.sampler import DynamicSampler
+    from rlsel.formats.writing import export_coreset
 
 __all__ = [
     "Coreset",
@@ -19,6 +20,7 @@ __all__ = [
     "__version__",
     "apply",
     "compare",
+    "export_coreset",
     "features",
     "select",
     "select_many",
@@ -32,6 +34,7 @@ _HOMES = {
     "Setup": "rlsel.api.setup",
     "Coreset": "rlsel.coreset",
     "DynamicSampler": "rlsel.dynamic.sampler",
+    "export_coreset": "rlsel.formats.writing",
 }
 
 

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from rlsel.errors import StorageError
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, setting: str = "run_dir") -> None:
     """Writes a file under a temporary name, flushes it to disk and moves it into place.
 
     Args:
         path: The final path; its folder must exist.
         write: Receives the open binary file; what it returns is not looked at.
+        setting: Where the user chose the place, for the message.
 
     Raises:
         StorageError: if the file cannot be written.
@@ -32,7 +33,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or error
-        raise StorageError(f"cannot write {path}: {reason}: free space or choose another run_dir") from error
+        raise StorageError(f"cannot write {path}: {reason}: free space or choose another {setting}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -71,8 +72,12 @@ def read_array(path: Path) -> NDArray[Any]:
     return array
 
 
-def make_folder(path: Path) -> Path:
+def make_folder(path: Path, *, setting: str = "run_dir") -> Path:
     """Makes a folder and its parents.
+
+    Args:
+        path: The folder.
+        setting: Where the user chose the place, for the message.
 
     Raises:
         StorageError: if that is not possible, for example below a regular file.
@@ -81,7 +86,7 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or error
-        raise StorageError(f"cannot make the folder {path}: {reason}: choose another run_dir") from error
+        raise StorageError(f"cannot make the folder {path}: {reason}: choose another {setting}") from error
     return path
 
 

@@ -10,7 +10,9 @@ from rlsel.cli.table import COMMANDS
     ("line", "expected"),
     [
         ("rlsel ", " ".join(COMMANDS)),
-        ("rlsel s", "select"),
+        ("rlsel s", "select show"),
+        ("rlsel exp", "export"),
+        ("rlsel export for", "format="),
         ("rlsel nope ", ""),
         ("rlsel select rat", "ratio="),
         ("rlsel select dataset=fas", "dataset=fashion_mnist"),

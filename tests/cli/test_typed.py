@@ -19,7 +19,14 @@ from hydra.core.override_parser.types import Override
 
 from rlsel.cli.loggers import CsvLog, TensorBoardLog
 from rlsel.cli.typed import PATH_KEYS, as_typed, given_paths
-from rlsel.commands.requests import ApplyRequest, FinetuneRequest, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.requests import (
+    ApplyRequest,
+    ExportRequest,
+    FinetuneRequest,
+    SelectRequest,
+    ShowRequest,
+    TrainOnSubsetRequest,
+)
 from rlsel.comparing.request import CompareRequest
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.runs.settings import RunOptions
@@ -184,7 +191,10 @@ def test_the_table_names_every_path_of_the_program() -> None:
         module, _, name = yaml.safe_load(file.read_text())["_target_"].rpartition(".")
         sources.append(getattr(importlib.import_module(module), name))
     assert len(sources) >= 9
-    requests = (SelectRequest, FinetuneRequest, ApplyRequest, TrainOnSubsetRequest, CompareRequest, RunOptions)
+    requests = (
+        *(SelectRequest, FinetuneRequest, ApplyRequest, TrainOnSubsetRequest, CompareRequest, RunOptions),
+        *(ExportRequest, ShowRequest),
+    )
     levels = [("", requests), ("dataset.", sources), ("evaluation.", (EvaluationSettings,))]
     found = {f"{level}{name}" for level, classes in levels for cls in classes for name in path_fields(cls)}
     assert found == PATH_KEYS

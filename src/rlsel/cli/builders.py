@@ -21,6 +21,7 @@ from rlsel.cli.unused import (
     of_evaluation,
     of_export,
     of_finetuning,
+    of_format,
     of_images,
     of_one_process,
     of_selectors,
@@ -223,6 +224,36 @@ def features(composed: Composed, reporter: Reporter) -> Path:
     )
     note_unused(composed, reporter, of_images(), of_one_process(composed))
     return run(request, reporter)
+
+
+def export(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel export`."""
+    from rlsel.commands.export import export as run
+    from rlsel.commands.requests import ExportRequest
+
+    nodes = composed.nodes
+    request = ExportRequest(
+        run=convert(nodes["run"], Path, "run"),
+        format=nodes["format"],
+        part=nodes["part"],
+        mode=nodes["mode"],
+        root=convert(nodes["root"], Path | None, "root"),
+        out=convert(nodes["out"], Path | None, "out"),
+        overwrite=convert(nodes["overwrite"], bool, "overwrite"),
+    )
+    note_unused(composed, reporter, of_format(request.format))
+    return run(request, reporter)
+
+
+def show(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel show`."""
+    from rlsel.cli.showing import display
+    from rlsel.commands.requests import ShowRequest
+    from rlsel.commands.show import show as run
+
+    del reporter
+    nodes = composed.nodes
+    return run(ShowRequest(run=convert(nodes["run"], Path, "run"), rows=nodes["rows"]), display)
 
 
 def compare(composed: Composed, reporter: Reporter) -> Path:

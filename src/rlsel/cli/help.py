@@ -46,6 +46,7 @@ _SHARE = "The share of the samples in a pass, with a coreset that is chosen whil
 """The meaning of `ratio` where nothing is selected."""
 
 _FIRST = (
+    *("run", "format", "part", "mode", "root", "out", "overwrite", "rows"),
     *("run", "coreset", "ratio", "tolerance", "ratios", "seed", "seeds", "selectors", "variants", "dynamic"),
     *("train_models", "budget", "for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
@@ -78,9 +79,13 @@ def help_text(command: Command, nodes: Node, choices: Node, options: Mapping[str
             *(usage, "", _wrapped(command.description), ""),
             f"Keys with their default values, or those given beside --help; {_REQUIRED} must be given",
             *_laid_out(command, nodes, choices),
-            *("", "Groups, each with the names that it takes", *listed),
-            *("", "Examples", *examples, ""),
-            f"rlsel {command.name} GROUP=NAME --help explains the settings of another choice.",
+            *(["", "Groups, each with the names that it takes", *listed] if listed else []),
+            *("", "Examples", *examples),
+            *(
+                ["", f"rlsel {command.name} GROUP=NAME --help explains the settings of another choice."]
+                if listed
+                else []
+            ),
         ]
     )
 

@@ -109,7 +109,7 @@ class Job:
 
 
 def _given_folder(composed: Composed) -> str | None:
-    run_dir = composed.nodes["run_dir"]
+    run_dir = composed.nodes.get("run_dir")
     return run_dir and str(absolute_path(str(run_dir)))
 
 
@@ -180,7 +180,8 @@ def show_help(command: Command, options: Options, program: str) -> None:
     Raises:
         ConfigurationError: if the configuration cannot be composed, or a scalar stands where settings belong.
     """
-    groups = [*sorted(command.keys & (GROUPS | OPTIONAL)), "experiment"]
+    own = sorted(command.keys & (GROUPS | OPTIONAL))
+    groups = [*own, "experiment"] if own else []
     texts: list[Callable[[], str]] = []
 
     def take(config: DictConfig) -> None:

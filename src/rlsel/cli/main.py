@@ -15,7 +15,7 @@ from types import FrameType
 
 import rlsel
 from rlsel.checks import nearest
-from rlsel.cli.options import parse_options
+from rlsel.cli.options import parse_options, with_positional
 from rlsel.cli.output import is_main_process, print_error, print_result
 from rlsel.cli.table import COMMANDS
 from rlsel.errors import ConfigurationError, RlselError
@@ -88,7 +88,8 @@ def _run(name: str, arguments: Sequence[str], argv: Sequence[str]) -> int:
     from rlsel.cli.job import common_folder, run_command, show_help
     from rlsel.cli.typed import as_typed
 
-    options = replace(options, overrides=as_typed(options.overrides, several=options.sweeps))
+    overrides = with_positional(options.overrides, command.positional)
+    options = replace(options, overrides=as_typed(overrides, several=options.sweeps))
     if "--help" in options.flags:
         show_help(command, options, argv[0])
         return 0

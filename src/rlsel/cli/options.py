@@ -76,6 +76,24 @@ def parse_options(arguments: Sequence[str]) -> Options:
     )
 
 
+def with_positional(overrides: Sequence[str], key: str | None) -> tuple[str, ...]:
+    """Returns the settings with a key before a word that has none.
+
+    Args:
+        overrides: As typed.
+        key: The key that such a word stands for; None for no such word, which Hydra refuses then.
+
+    Raises:
+        ConfigurationError: if there are several such words.
+    """
+    bare = [word for word in overrides if "=" not in word and not word.startswith("~")]
+    if key is None or not bare:
+        return tuple(overrides)
+    if len(bare) > 1:
+        raise refuse(key, "one path", " ".join(bare), f"quote a path with spaces, as in {key}='a b'")
+    return tuple(f"{key}={word}" if word in bare else word for word in overrides)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for flag in _FLAGS:

@@ -34,6 +34,7 @@ class Command:
         examples: Further ones, for its own help; others than this command where they lead up to it.
         request: The import path of the dataclass whose docstring describes its keys.
         keys: The top-level keys of its configuration; any other is refused.
+        positional: The key that a path without a key stands for; None for no such path.
         run: Builds the request from the composed configuration, carries it out and returns the absolute run folder.
     """
 
@@ -44,6 +45,7 @@ class Command:
     examples: tuple[str, ...]
     request: str
     keys: frozenset[str]
+    positional: str | None = None
     run: Callable[[Composed, Reporter], Path]
 
     @property
@@ -189,5 +191,38 @@ COMMANDS: Mapping[str, Command] = _table(
         request="rlsel.commands.requests.FeaturesRequest",
         keys=_EVERYWHERE | {"dataset", "model", "seed"},
         run=builders.features,
+    ),
+    Command(
+        name="export",
+        summary="writes the coreset of a run in the form of another tool",
+        description=(
+            "Writes the coreset of a finished run in the form of another tool. Tables have a row for each candidate "
+            "and say which are kept; lists and folders have those that are kept. The last line on stdout is the file "
+            "or folder that was written."
+        ),
+        example="rlsel export run=RUN_FOLDER format=csv",
+        examples=(
+            "rlsel export run=RUN_FOLDER format=imagefolder mode=copy out=kept_images",
+            "rlsel export run=RUN_FOLDER format=txt part=dropped out=dropped.txt overwrite=true",
+            "rlsel export -m run=RUN_FOLDER format=hf,fiftyone,torch",
+        ),
+        request="rlsel.commands.requests.ExportRequest",
+        keys=frozenset({"run", "format", "part", "mode", "root", "out", "overwrite"}),
+        run=builders.export,
+    ),
+    Command(
+        name="show",
+        summary="shows a selection or a comparison in the terminal",
+        description=(
+            "Shows a finished selection: what was kept of each class, the most and the least redundant samples, "
+            "near-duplicates, and what to look at; or the table of a comparison. The last line on stdout is the run "
+            "folder."
+        ),
+        example="rlsel show run=RUN_FOLDER",
+        examples=("rlsel show RUN_FOLDER", "rlsel show run=RUN_FOLDER rows=20"),
+        request="rlsel.commands.requests.ShowRequest",
+        keys=frozenset({"run", "rows"}),
+        positional="run",
+        run=builders.show,
     ),
 )

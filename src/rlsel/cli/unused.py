@@ -107,6 +107,18 @@ def of_images() -> Unused:
     yield "dataset.label_noise", "on features, which are of the images alone"
 
 
+def of_format(format: str) -> Unused:  # noqa: A002 - the word of the command line
+    """Yields how images get into a folder, for a form that is none of images.
+
+    Args:
+        format: The form.
+    """
+    from rlsel.formats.writing import IMAGE_FOLDER
+
+    if format != IMAGE_FOLDER:
+        yield "mode", f"with format={format}: it is of format={IMAGE_FOLDER}"
+
+
 def _named(selectors: Sequence[Selector]) -> str:
     names = [selector.name for selector in selectors]
     return f"selector={names[0]}" if len(names) == 1 else f"selectors=[{','.join(names)}]"

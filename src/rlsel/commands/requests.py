@@ -11,6 +11,9 @@ from rlsel.checks import int_at_least, number_between, one_of, positive_int, ref
 from rlsel.data.variation import Variation
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
+from rlsel.formats.folders import MODES, Mode
+from rlsel.formats.rows import PARTS, Part
+from rlsel.formats.writing import FORMATS
 from rlsel.models.target import ModelSpec
 from rlsel.runs.settings import DatasetSource, RunOptions, RunSettings
 from rlsel.selectors.base import Selector
@@ -144,3 +147,52 @@ class FeaturesRequest:
 
     def __post_init__(self) -> None:
         int_at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """`rlsel export`: a coreset in the form of another tool.
+
+    Attributes:
+        run: The folder of a finished selection.
+        format: `csv`, `parquet` and `hf` (for datasets) are tables, `txt`, `webdataset` and `yolo` lists of files,
+            `imagefolder` is a folder of images for each class, `fiftyone` and `lightly` are what these tools read,
+            `torch` is a module that makes a Subset.
+        part: `kept`, `dropped`, or `both`; None for both in tables, where a column says which, else for kept.
+        mode: How images get into `imagefolder`: `symlink`, `hardlink` or `copy`.
+        root: The folder of the data set, which the paths of the images start from; None for the one that the run
+            recorded.
+        out: The file or folder to write; None for a place below `export` in the run folder.
+        overwrite: Whether a file that exists is replaced; a folder with something in it never is.
+    """
+
+    run: Path
+    format: str
+    part: Part | None = None
+    mode: Mode = "symlink"
+    root: Path | None = None
+    out: Path | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("format", self.format, FORMATS)
+        if self.part is not None:
+            one_of("part", self.part, PARTS)
+        one_of("mode", self.mode, MODES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowRequest:
+    """`rlsel show`: a selection or a comparison in the terminal.
+
+    Attributes:
+        run: The folder of a finished selection, or of a comparison.
+        rows: How many samples are listed at each end of the order, and how many classes and groups of near-duplicates
+            where there are many.
+    """
+
+    run: Path
+    rows: int = 5
+
+    def __post_init__(self) -> None:
+        positive_int("rows", self.rows)

@@ -177,8 +177,12 @@ def _read_status(path: Path) -> dict[str, Any]:
     return status if isinstance(status, dict) else {}
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, setting: str = "run_dir") -> None:
     """Refuses a place where no folder can be made, before any work is done.
+
+    Args:
+        path: The folder.
+        setting: Where the user chose it, for the message.
 
     Raises:
         StorageError: if a part of the path is a regular file or may not be written to.
@@ -189,10 +193,10 @@ def check_writable(path: Path) -> None:
         if candidate.exists():
             if not candidate.is_dir():
                 raise StorageError(
-                    f"run_dir must lie below a folder, but {candidate} is a file: choose another run_dir"
+                    f"{setting} must lie below a folder, but {candidate} is a file: choose another {setting}"
                 )
             if not os.access(candidate, os.W_OK | os.X_OK):
-                raise StorageError(f"run_dir must be writable, but {candidate} is not: choose another run_dir")
+                raise StorageError(f"{setting} must be writable, but {candidate} is not: choose another {setting}")
             return
 
 

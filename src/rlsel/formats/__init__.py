@@ -1,0 +1,1 @@
+"""A coreset in the forms that other tools read."""
