@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from rlsel.errors import ConfigurationError
+from rlsel.importing import targets_from
 from rlsel.structure import build, convert, target_and_settings, unknown_key
 
 
@@ -151,7 +152,8 @@ def test_a_class_whose_annotations_lead_nowhere_is_refused(tmp_path: Path, monke
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
-    cls, _ = target_and_settings({"_target_": "nowhere.A"}, "model")
+    with targets_from(["nowhere"]):
+        cls, _ = target_and_settings({"_target_": "nowhere.A"}, "model")
     with pytest.raises(ConfigurationError, match="a class whose annotations can be read, got 'A': name 'Missing'"):
         build(cls, {}, "model")
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from rlsel.checks import nearest, refuse
 from rlsel.errors import ConfigurationError
-from rlsel.importing import import_named
+from rlsel.importing import import_target
 
 Node = Mapping[str, Any]
 """A level of a configuration: names to scalars, lists and further levels."""
@@ -82,7 +82,7 @@ def build(
 
     Raises:
         ConfigurationError: for an unknown key, a value of the wrong type, a value that is missing or that the class
-            refuses.
+            refuses, and where a field with `metadata={"names_code": True}` names what no file may name.
     """
     supplied = supplied or {}
     allowed = setting_names(cls) - set(supplied) - set(hidden)
@@ -92,6 +92,9 @@ def build(
         if name not in allowed:
             raise unknown_key(f"{key}.{name}", allowed)
         values[name] = convert(value, types_of[name], f"{key}.{name}")
+    for field in fields(cls):  # type: ignore[arg-type]
+        if field.metadata.get("names_code") and field.name in node:
+            import_target(values[field.name], f"{key}.{field.name}")
     required = required_settings(cls)
     for field in fields(cls):  # type: ignore[arg-type]
         if field.name in required and field.name not in values:
@@ -102,15 +105,15 @@ def build(
 def named_target(node: Node, key: str) -> tuple[object, Node]:
     """Parts a node into what it names as its `_target_`, and the other settings.
 
-    Modules in the working folder are found too.
+    Modules in the working folder are found too, of packages that `rlsel.importing.targets_from` opened.
 
     Raises:
-        ConfigurationError: if there is no `_target_`, or it cannot be imported.
+        ConfigurationError: if there is no `_target_`, or one that no file may name, or it cannot be imported.
     """
     target = node.get("_target_")
     if not isinstance(target, str) or "." not in target:
         raise refuse(f"{key}._target_", "an import path, as in package.module.Class", target)
-    return import_named(target, f"{key}._target_"), {name: value for name, value in node.items() if name != "_target_"}
+    return import_target(target, f"{key}._target_"), {name: value for name, value in node.items() if name != "_target_"}
 
 
 def target_and_settings(node: Node, key: str) -> tuple[type[Any], Node]:

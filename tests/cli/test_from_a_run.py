@@ -172,7 +172,10 @@ def test_without_a_record_the_default_data_set_is_meant(
         ("- 1", "cannot read .*config.yaml: it holds no settings"),
         ("dataset: ${nope}", "cannot read .*config.yaml"),
         ("dataset: {}", "cannot read .*config.yaml: it does not say which command made it"),
-        ("{command: select, dataset: {_target_: nope.Nope}}", "importable, got 'nope.Nope'|no 'training' in it"),
+        (
+            "{command: select, dataset: {_target_: nope.Nope}}",
+            "must be in rlsel, .+ got 'nope.Nope'|no 'training' in it",
+        ),
         ("\0", "cannot read .*config.yaml"),
     ],
 )

@@ -15,6 +15,7 @@ import yaml
 
 README = Path(__file__).parents[2] / "src/rlsel/selectors/README.md"
 SMALL = ("dataset.train_size=60", "training.epochs=1")
+VOUCHED = "targets_from=[my_networks]"
 SELECTOR = """
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ def test_the_examples_of_the_readme_run_as_they_stand(program: Callable[..., Any
 
 
 def test_numbers_of_an_own_selector_are_a_ranking(program: Callable[..., Any], tmp_path: Path) -> None:
-    own = ("--config-dir", "conf", "selector=own", "export.min_per_class=0")
+    own = ("--config-dir", "conf", "selector=own", "targets_from=own_selector", "export.min_per_class=0")
     result = program("select", *own, *SMALL, "ratio=0.25", "run_dir=run")
     assert result.code == 0, result.err
     scores = np.load(tmp_path / "run" / "scores.npy")
@@ -100,7 +101,8 @@ def test_numbers_of_an_own_selector_are_a_ranking(program: Callable[..., Any], t
 def test_wrong_numbers_of_an_own_selector_are_one_line(
     program: Callable[..., Any], tmp_path: Path, setting: str, message: str
 ) -> None:
-    result = program("select", "--config-dir", "conf", "selector=own", *SMALL, f"selector.{setting}", "run_dir=run")
+    own = ("--config-dir", "conf", "selector=own", "targets_from=own_selector")
+    result = program("select", *own, *SMALL, f"selector.{setting}", "run_dir=run")
     assert (result.code, result.out) == (2, "")
     assert re.fullmatch(f"error: selector=own: {message}", result.err.splitlines()[-1]), result.err
     assert not (tmp_path / "run").exists()
@@ -111,7 +113,9 @@ def test_an_own_network_is_built_again_from_the_record(program: Callable[..., An
     custom = ("model=custom", "model._target_=my_networks.Net")
     result = program("select", *custom, *SMALL, "model.width=3", "ratio=0.5", "run_dir=run")
     assert result.code == 0, result.err
-    result = program("finetune-ratio", "run=run", "ratio=0.3", "features=continued", "epochs=1", "run_dir=adapted")
+    result = program(
+        "finetune-ratio", "run=run", "ratio=0.3", "features=continued", "epochs=1", "run_dir=adapted", VOUCHED
+    )
     assert result.code == 0, result.err
     result = program("train-on-subset", "coreset=run", *custom, "training.epochs=1", "run_dir=trained")
     assert result.code == 0, result.err

@@ -115,7 +115,9 @@ def test_a_folder_of_own_options_is_found(rlsel: Callable[..., Any], select: Any
         "import dataclasses\n\n@dataclasses.dataclass\nclass Mine:\n    name = 'mine'\n    layers: int = 1\n"
         "    def build(self, image_shape, num_classes): ...\n"
     )
-    result = rlsel("select", "--config-dir", "own", "experiment=mine", "selectors=[gentle,random]")
+    result = rlsel(
+        "select", "--config-dir", "own", "experiment=mine", "selectors=[gentle,random]", "targets_from=my_models"
+    )
     assert result.code == 0, result.err
     assert (select.request.settings.model.layers, select.request.settings.seed) == (3, 7)
     assert [getattr(selector, "rollout", None) for selector in select.request.selectors] == [32, None]

@@ -28,6 +28,7 @@ from rlsel.data.wrapping import as_array
 from rlsel.embedding import embed
 from rlsel.errors import CoresetError, DataError
 from rlsel.export import ExportSettings
+from rlsel.importing import targets_from
 from rlsel.making import coreset_of
 from rlsel.naming import model_by_name, selector_by_name
 from rlsel.predicting import TOLERANCE, AutoPlan, choose_ratio
@@ -273,7 +274,7 @@ def apply(
         ratio: Share to keep, in (0, 1].
         seed: Seed of the draw; None for that of the setup.
         export: How scores become a set, over the method's own default.
-        setup: Device, columns of a Hugging Face data set, a reporter.
+        setup: Device, columns of a Hugging Face data set, a reporter, and packages that a run folder may name.
 
     Raises:
         CoresetError: if there is no policy that can judge other samples, or a file of the run is missing or damaged.
@@ -283,7 +284,8 @@ def apply(
     (ratio,) = parse_ratios(ratio)
     if not isinstance(policy, Coreset | Path | str):
         raise refuse("policy", "a coreset, or the folder of a select run", type(policy).__name__)
-    source = _in_memory(policy) if isinstance(policy, Coreset) else _on_disk(Path(policy))
+    setup = setup or Setup()
+    source = _in_memory(policy) if isinstance(policy, Coreset) else _on_disk(Path(policy), setup.targets_from)
     learned = source.policy
     setup = settle(setup, model=learned.spec, training=learned.training, seed=seed)
     settings, data = read(dataset, setup, needs_labels=False)
@@ -322,10 +324,11 @@ def _in_memory(coreset: Coreset) -> _Source:
     return _Source(coreset.policy, coreset.provenance.settings_hash, None)
 
 
-def _on_disk(folder: Path) -> _Source:
+def _on_disk(folder: Path, packages: Sequence[str]) -> _Source:
     run = read_run(folder.absolute(), "policy")
-    selector, recorded = judging_selector(run, run.selector())
-    return _Source(LearnedPolicy.load(run, selector, run.run_settings()), recorded.settings_hash, run.folder)
+    with targets_from(packages):
+        selector, recorded = judging_selector(run, run.selector())
+        return _Source(LearnedPolicy.load(run, selector, run.run_settings()), recorded.settings_hash, run.folder)
 
 
 def features(

@@ -33,6 +33,8 @@ class Setup:
         device: The hardware.
         columns: The columns of a Hugging Face data set.
         reporter: Told what goes on; silent by default.
+        targets_from: Packages whose classes and functions the settings of a run folder may name, besides rlsel, timm
+            and torchvision.
     """
 
     model: Model = None
@@ -41,6 +43,7 @@ class Setup:
     device: DeviceSettings = field(default_factory=DeviceSettings)
     columns: Columns = field(default_factory=Columns)
     reporter: Reporter = field(default_factory=SilentReporter)
+    targets_from: tuple[str, ...] = ()
 
 
 def settle(

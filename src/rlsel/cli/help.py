@@ -38,6 +38,10 @@ _SHARED = (
 _ONLY_HERE = {
     "selector": "The method, with its settings; `selectors=[a,b]` takes several in its place.",
     "logger": "Further logs of what each epoch measures.",
+    "targets_from": (
+        "Packages of your own, as in [my_package], whose classes and functions a run folder or a file of --config-dir "
+        "may name; of others, what is typed here, and rlsel, timm and torchvision."
+    ),
     "_target_": "The import path of a dataclass of your own, as in package.module.Class.",
 }
 """Meanings of keys that exist on the command line alone."""
@@ -50,7 +54,7 @@ _FIRST = (
     *("run", "coreset", "ratio", "tolerance", "ratios", "seed", "seeds", "selectors", "variants", "dynamic"),
     *("train_models", "budget", "for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
-    *("evaluation", "run_dir", "resume", "jobs", "logger", "device"),
+    *("evaluation", "run_dir", "resume", "jobs", "targets_from", "logger", "device"),
 )
 """The order of the keys, the most used first; others follow."""
 

@@ -27,9 +27,11 @@ from rlsel.cli.help import help_text
 from rlsel.cli.options import Options, parse_options
 from rlsel.cli.output import print_error, print_result
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
+from rlsel.cli.trust import opened_packages
 from rlsel.cli.typed import given_paths
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.errors import ConfigurationError, RlselError
+from rlsel.importing import targets_from
 from rlsel.structure import absolute_path, as_node
 
 _NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
@@ -84,13 +86,14 @@ class Job:
     def _run(self, config: DictConfig, settings: HydraConf, label: str) -> Outcome:
         try:
             composed = read_composed(config, settings, self.command)
-            reporter = make_reporter(composed, alone=settings.runtime.choices["hydra/launcher"] == "basic")
-            try:
-                # what libraries print must not stand among the results
-                with contextlib.redirect_stdout(sys.stderr):
-                    folder = self.command.run(composed, reporter)
-            finally:
-                reporter.finish()
+            with targets_from(opened_packages(composed, settings)):
+                reporter = make_reporter(composed, alone=settings.runtime.choices["hydra/launcher"] == "basic")
+                try:
+                    # what libraries print must not stand among the results
+                    with contextlib.redirect_stdout(sys.stderr):
+                        folder = self.command.run(composed, reporter)
+                finally:
+                    reporter.finish()
         except RlselError as error:
             print_error(label + str(error))
             return Outcome(code=2)
@@ -150,7 +153,7 @@ def run_command(command: Command, options: Options, arguments: Sequence[str]) ->
     new = [folder for folder in (sweep_folder, *sweep_folder.parents) if not folder.exists()]
     job = Job(command=command, arguments=tuple(arguments), sweep_folder=sweep_folder)
     place = QuotedString(text=str(sweep_folder), quote=Quote.single).with_quotes()
-    for_hydra = [arguments[0], *options.for_hydra(), f"hydra.sweep.dir={place}", *options.overrides]
+    for_hydra = [arguments[0], *options.for_hydra(), f"hydra.sweep.dir={place}", *options.settings]
     try:
         run_hydra(for_hydra, command, None if options.shows else job)
         swept = [Outcome(**json.loads(path.read_text())) for path in sorted(job.sweep_folder.glob("*.json"))]
@@ -194,7 +197,7 @@ def show_help(command: Command, options: Options, program: str) -> None:
         texts.append(lambda: help_text(command, nodes, choices, names))
 
     plain = options.without("--help", "--multirun", "--resolve")
-    run_hydra([program, *plain.for_hydra(), *options.overrides], command, take)
+    run_hydra([program, *plain.for_hydra(), *options.settings], command, take)
     print_result("\n".join(text() for text in texts))
 
 

@@ -13,6 +13,14 @@ _FLAGS = ("--multirun", "--help", "--hydra-help", "--resolve", "--run", "--versi
 _SHORT = {"--multirun": "-m", "--help": "-h", "--run": "-r", "--shell-completion": "-sc"}
 
 
+_WITHOUT_CALLS = {
+    "hydra.callbacks": "hydra.callbacks=???",
+    "hydra.job_logging": "hydra.job_logging.root=null",
+    "hydra.hydra_logging": "hydra.hydra_logging.root=null",
+}
+"""Settings by which a file could have Hydra itself call anything, each with what leaves it without; `???` is none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What stands behind the command's name.
@@ -38,6 +46,15 @@ class Options:
     def sweeps(self) -> bool:
         """Whether commas part the values of several jobs."""
         return "--multirun" in self.flags or "hydra.mode=MULTIRUN" in self.overrides
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings for Hydra: those typed, and where a folder of files is added, that those call nothing."""
+        typed = [override.lstrip("+~").partition("=")[0].replace("/", ".") for override in self.overrides]
+        if self.config_dir is None and "hydra.searchpath" not in typed:
+            return self.overrides
+        without = [one for key, one in _WITHOUT_CALLS.items() if not any(name.startswith(key) for name in typed)]
+        return (*self.overrides, *without)
 
     def without(self, *flags: str) -> Options:
         """Returns the same without some flags."""

@@ -32,7 +32,7 @@ class OwnNetwork:
         settings: Further keyword arguments.
     """
 
-    network: str
+    network: str = field(metadata={"names_code": True})
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
