@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from rlsel.cli.unused import (
     of_finetuning,
     of_images,
     of_one_process,
+    of_page,
     of_selectors,
     of_target,
 )
@@ -194,6 +195,29 @@ def features(composed: Composed, reporter: Reporter) -> Path:
         options=run_options(composed),
     )
     note_unused(composed, reporter, of_images(), of_one_process(composed))
+    return run(request, reporter)
+
+
+def report(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel report`; the data set is the run's where the user gives none."""
+    from rlsel.cli.recorded import prefer_given
+    from rlsel.commands.report import report as run
+    from rlsel.commands.requests import ReportRequest
+    from rlsel.runs.reader import read_run
+    from rlsel.runs.rebuilding import dataset_and_variation
+
+    folder = convert(composed.nodes["run"], Path, "run")
+    recorded = read_run(folder)
+    request = ReportRequest(
+        run=folder,
+        against=convert(composed.nodes["against"], Path | None, "against"),
+        options=run_options(composed),
+    )
+    if composed.typed("dataset"):
+        node = prefer_given(composed, "dataset", recorded.settings.get("dataset"))
+        source, variation = dataset_and_variation(as_node(node, "dataset"))
+        request = replace(request, dataset=source, variation=variation)
+    note_unused(composed, reporter, of_page(of_comparison=recorded.command == "compare"), of_one_process(composed))
     return run(request, reporter)
 
 

@@ -174,4 +174,23 @@ COMMANDS: Mapping[str, Command] = _table(
         keys=_EVERYWHERE | {"dataset", "model", "seed"},
         run=builders.features,
     ),
+    Command(
+        name="report",
+        summary="writes one HTML file that shows a selection or a comparison and needs no network",
+        description=(
+            "Writes report.html into the run folder, one file that holds all that it shows. Of a selection: what was "
+            "asked, kept and paid, each class, the samples themselves, a map with filters and a ratio slider, a table; "
+            "of a comparison: accuracy over ratio and cost, and the tables. Pictures need the data set, where the run "
+            "found it unless dataset= is given. The last line on stdout is the folder of the page."
+        ),
+        example="rlsel report run=RUN_FOLDER",
+        examples=(
+            "rlsel report run=RUN_FOLDER against=OTHER_RUN_FOLDER",
+            "rlsel report run=RUN_FOLDER dataset.root=FOLDER run_dir=page",
+            "rlsel report -m run=RUN_FOLDER,OTHER_RUN_FOLDER",
+        ),
+        request="rlsel.commands.requests.ReportRequest",
+        keys=_EVERYWHERE | {"run", "against", "dataset"},
+        run=builders.report,
+    ),
 )

@@ -133,3 +133,23 @@ class FeaturesRequest:
 
     def __post_init__(self) -> None:
         int_at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest:
+    """`rlsel report`: a page of a run.
+
+    Attributes:
+        run: The folder of a finished selection, or of a comparison.
+        against: The folder of another selection of the same data, to see what each keeps alone; None for none.
+        dataset: The data that was selected from, where it lies now; None for where the run found it. Without it the
+            page has no pictures.
+        variation: What was changed in it.
+        options: Where and on what; the page goes into the run's own folder unless `run_dir` is given.
+    """
+
+    run: Path
+    against: Path | None = None
+    dataset: DatasetSource | None = None
+    variation: Variation = field(default_factory=Variation)
+    options: RunOptions = field(default_factory=RunOptions)
