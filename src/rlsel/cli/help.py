@@ -43,20 +43,8 @@ _ONLY_HERE = {
 """Meanings of keys that exist on the command line alone."""
 
 _FIRST = (
-    *(
-        "run",
-        "against",
-        "coreset",
-        "ratio",
-        "ratios",
-        "seed",
-        "seeds",
-        "selectors",
-        "variants",
-        "train_models",
-        "budget",
-    ),
-    *("for_model", "for_steps", "for_epochs"),
+    *("run", "against", "coreset", "ratio", "ratios", "seed", "seeds", "selectors", "variants", "train_models"),
+    *("budget", "for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
     *("evaluation", "run_dir", "resume", "jobs", "logger", "device"),
 )

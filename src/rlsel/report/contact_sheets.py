@@ -155,8 +155,8 @@ def _near_the_cut(material: Material) -> ContactSheet | None:
     return ContactSheet(
         name="cut",
         title="Nearest to the cut",
-        meaning=f"The samples whose score is closest to {cut:.4g}, which as many reach as are kept: the choice could have "
-        "gone either way for them.",
+        meaning=f"The samples whose score is closest to {cut:.4g}, which as many reach as are kept: the choice could "
+        "have gone either way for them.",
         groups=(_plain(material, ordered),),
     )
 

@@ -7,13 +7,13 @@ forbids whatever is not in it: it opens anywhere and asks no network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-import rlsel
 from rlsel.randomness import numpy_generator
 from rlsel.report.charts import Scale, outline, path
 from rlsel.report.comparison_page import HEIGHT, WIDTH, ComparisonPage
@@ -87,7 +87,7 @@ def _render(template: str, context: Mapping[str, Any]) -> str:
     environment.filters["percent"] = percent
     environment.globals |= {"scale_around": Scale.around, "path": path, "outline": outline}
     return environment.get_template(template).render(
-        {"style": _file("page.css"), "version": rlsel.__version__, **context}
+        {"style": _file("page.css"), "version": version("rlsel"), **context}
     )
 
 

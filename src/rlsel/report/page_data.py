@@ -1,4 +1,4 @@
-"""What the page of a selection shows, computed from its run: no HTML here, no file, and nothing that grows with N x N."""
+"""What the page of a selection shows, computed from its run: no HTML, no file, nothing that grows with N x N."""
 
 from __future__ import annotations
 

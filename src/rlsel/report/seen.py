@@ -67,10 +67,8 @@ def look(run: Run, coreset: Coreset, dataset: Dataset | None, *, unread: str = "
     notes = [f"There are no pictures: {unread}."] if dataset is None and unread else []
     features, origin = None, ""
     if policy is not None and stored:
-        features, origin = (
-            policy.features.float(),
-            f"the {policy.features.shape[1]} stored features of the target model",
-        )
+        features = policy.features.float()
+        origin = f"the {features.shape[1]} features of the target model"
     elif dataset is not None:
         features, origin, told = _from_data(dataset)
         notes += told
@@ -115,7 +113,7 @@ def pixel_features(split: Split) -> Tensor:
     _, height, width = split.images.shape
     side = min(height, PIXEL_SIDE), min(width, PIXEL_SIDE)
     rows = []
-    for batch in split.images.batches(torch.arange(len(split)).split(_BATCH)):
+    for batch in split.images.batches(torch.split(torch.arange(len(split)), _BATCH)):
         pixels = batch.float() / 255 if batch.dtype == torch.uint8 else batch.float()
         rows.append(adaptive_avg_pool2d(pixels, side).flatten(1))
     return torch.cat(rows)

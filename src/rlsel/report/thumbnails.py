@@ -96,7 +96,7 @@ def sprite_sheet(images: ImageStore, places: Sequence[int], *, pixel_range: tupl
     rows = max(2, math.ceil(len(chosen) / columns))
     sheet = np.zeros((rows * cell[0], columns * cell[1], 3), dtype=np.uint8)
     number = 0
-    for batch in images.batches(torch.tensor(chosen).split(_BATCH)):
+    for batch in images.batches(torch.split(torch.tensor(chosen), _BATCH)):
         for picture in _pictures(batch, size, pixel_range):
             top, left = number // columns * cell[0], number % columns * cell[1]
             sheet[top : top + cell[0], left : left + cell[1]] = _filled(picture, cell)

@@ -71,7 +71,7 @@ def verdict(coreset: Coreset, seen: Seen) -> Verdict:
                 detail=f"{kept:,} samples" + (f"; {left_out:,} more were no candidates" if left_out else ""),
             ),
             Fact(
-                name="Cost", value=duration(recorded.wall_seconds), detail=f"{memory(recorded.peak_rss_bytes)} at most"
+                name="Cost", value=duration(recorded.wall_seconds), detail=f"{memory(recorded.peak_rss_bytes)} memory"
             ),
             _by_class(coreset),
             Fact(name="Seed", value=str(recorded.seed), detail=f"export by {recorded.export.mode}"),
@@ -84,7 +84,8 @@ def verdict(coreset: Coreset, seen: Seen) -> Verdict:
 
 def _by_class(coreset: Coreset) -> Fact:
     shares = [count / size for count, size in zip(coreset.class_counts, class_sizes(coreset), strict=True) if size]
-    span = percent(min(shares)) if min(shares) == max(shares) else f"{percent(min(shares))} to {percent(max(shares))}"
+    least, most = min(shares), max(shares)
+    span = percent(most) if least == most else f"{round(100 * least, 1):g}–{percent(most)}"
     return Fact(name="Of each class", value=span, detail=f"{len(shares):,} classes")
 
 
@@ -129,8 +130,8 @@ def _warnings(coreset: Coreset, seen: Seen) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """Writes a share: 0.4 -> "40 %", 0.125 -> "12.5 %"."""
-    return f"{round(100 * share, 1):g} %"
+    """Writes a share, with a space that no line ends at: 0.4 -> "40 %", 0.125 -> "12.5 %"."""
+    return f"{round(100 * share, 1):g}\u00a0%"
 
 
 def duration(seconds: float) -> str:
