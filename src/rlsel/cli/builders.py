@@ -56,6 +56,7 @@ def select(composed: Composed, reporter: Reporter) -> Path:
         selectors=chosen_selectors(composed),
         export=build(ExportSettings, composed.node("export"), "export"),
         features=convert(nodes["features"], Path | None, "features"),
+        report=convert(nodes["report"], bool, "report"),
         options=run_options(composed),
     )
     note_unused(

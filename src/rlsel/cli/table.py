@@ -74,7 +74,7 @@ COMMANDS: Mapping[str, Command] = _table(
         request="rlsel.commands.requests.SelectRequest",
         keys=_EVERYWHERE
         | {"dataset", "model", "training", "seed", "ratio", "features", "for_model", "for_steps", "for_epochs"}
-        | {"selector", "selectors", "policy", "reward", "cover", "export"},
+        | {"selector", "selectors", "policy", "reward", "cover", "export", "report"},
         run=builders.select,
     ),
     Command(

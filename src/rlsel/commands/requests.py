@@ -26,6 +26,7 @@ class SelectRequest:
         ratios: Share of the training samples to keep, in (0, 1]; a list gives a coreset for each.
         export: How scores become sets, over the selectors' own defaults.
         features: An `.npy` file of (N, D) features that replace the target model's.
+        report: Whether each run folder gets its page too, as `rlsel report` writes it.
         options: Where and on what.
     """
 
@@ -34,6 +35,7 @@ class SelectRequest:
     ratios: tuple[float, ...]
     export: ExportSettings = field(default_factory=ExportSettings)
     features: Path | None = None
+    report: bool = False
     options: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:

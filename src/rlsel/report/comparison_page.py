@@ -11,6 +11,8 @@ from rlsel.report.charts import Point, Scale, band, path
 from rlsel.report.tables import further_table, summary_table
 from rlsel.report.verdict import Fact, duration
 from rlsel.runs.comparison_files import RecordedComparison
+from rlsel.runs.rebuilding import dataset_and_variation
+from rlsel.structure import as_node
 
 WIDTH, HEIGHT = 520.0, 320.0
 """Of a chart, in the units of its view box."""
@@ -98,14 +100,18 @@ class ComparisonPage:
 
 
 def comparison_page(comparison: RecordedComparison) -> ComparisonPage:
-    """Computes what the page of a comparison shows."""
+    """Computes what the page of a comparison shows.
+
+    Raises:
+        ConfigurationError: if the class of its data set cannot be imported.
+    """
     rows, settings = comparison.summaries, comparison.settings
     models = list(dict.fromkeys(row.model for row in rows))
     selectors = list(dict.fromkeys(row.selector for row in rows if row.selector != FULL))
-    dataset = str(settings["dataset"].get("name") or _last_name(settings["dataset"]["_target_"]))
+    source, _ = dataset_and_variation(as_node(settings["dataset"], "dataset"))
     trained = sum(run.train_seconds for run in comparison.runs)
     return ComparisonPage(
-        title=f"{len(selectors):,} selectors on {dataset}",
+        title=f"{len(selectors):,} selectors on {source.name}",
         facts=(
             Fact(name="Ratios", value=", ".join(f"{ratio:g}" for ratio in settings["ratios"])),
             Fact(name="Seeds", value=str(len(settings["seeds"])), detail=_intervals(len(settings["seeds"]))),
@@ -117,10 +123,6 @@ def comparison_page(comparison: RecordedComparison) -> ComparisonPage:
         missing=tuple(_missing(comparison, models)),
         models=tuple(_part(model, [row for row in rows if row.model == model], selectors) for model in models),
     )
-
-
-def _last_name(target: str) -> str:
-    return target.rpartition(".")[2]
 
 
 def _intervals(seeds: int) -> str:
@@ -154,7 +156,7 @@ def _missing(comparison: RecordedComparison, models: Sequence[str]) -> list[str]
     wanted = [(FULL, 1.0), *((name, ratio) for name in names for ratio in settings["ratios"])]
     return [
         f"{name} at {format_ratio(ratio)}, seed {seed}, {model}"
-        for model in models
+        for model in models or ["every model"]
         for name, ratio in wanted
         for seed in settings["seeds"]
         if (model, name, ratio, seed) not in done

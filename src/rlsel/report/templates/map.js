@@ -63,18 +63,37 @@ function colourIndex(sample) {
   return Math.round(shareOf[state.colour][sample] * (SCALE_STEPS - 1));
 }
 
+// The size of the canvas is asked for once: asking lays the page out.
+const size = { width: 0, height: 0 };
+
 function place(sample) {
-  const width = canvas.clientWidth - 2 * MARGIN;
-  const height = canvas.clientHeight - 2 * MARGIN;
   const across = (columns.across[sample] - bounds.left) / (bounds.right - bounds.left || 1);
   const up = (columns.up[sample] - bounds.bottom) / (bounds.top - bounds.bottom || 1);
-  return [MARGIN + across * width, MARGIN + (1 - up) * height];
+  return [MARGIN + across * (size.width - 2 * MARGIN), MARGIN + (1 - up) * (size.height - 2 * MARGIN)];
 }
 
+function fit() {
+  size.width = canvas.clientWidth;
+  size.height = canvas.clientHeight;
+  draw();
+}
+
+// However often the state changes, it is drawn once a frame.
+let asked = false;
+
 function draw() {
+  if (asked) return;
+  asked = true;
+  window.requestAnimationFrame(() => {
+    asked = false;
+    drawAll();
+  });
+}
+
+function drawAll() {
   const ratio = window.devicePixelRatio || 1;
-  canvas.width = canvas.clientWidth * ratio;
-  canvas.height = canvas.clientHeight * ratio;
+  canvas.width = size.width * ratio;
+  canvas.height = size.height * ratio;
   pen.scale(ratio, ratio);
   const radius = count > 10000 ? 1.2 : count > 2000 ? 2 : 3;
   drawSamples(radius);
@@ -169,9 +188,9 @@ function showTip(sample) {
   const [x, y] = place(sample);
   const button = sampleButton(sample);
   tip.replaceChildren(...(columns.cell[sample] < 0 ? [button.lastChild] : button.childNodes));
-  const onRight = x + 150 < canvas.clientWidth;
+  const onRight = x + 150 < size.width;
   tip.style.left = `${onRight ? x + 12 : Math.max(0, x - 144)}px`;
-  tip.style.top = `${Math.max(0, Math.min(y - 20, canvas.clientHeight - tip.offsetHeight - 4))}px`;
+  tip.style.top = `${Math.max(0, Math.min(y - 20, size.height - tip.offsetHeight - 4))}px`;
 }
 
 function spot(event) {
@@ -217,6 +236,11 @@ canvas.addEventListener("pointerup", () => {
   if (polygon.length > 2) select(shownSamples().filter((sample) => inside(polygon, place(sample))));
 });
 
+canvas.addEventListener("pointercancel", () => {
+  lasso = [];
+  draw();
+});
+
 canvas.addEventListener("pointerleave", () => {
   mark(-1);
   showTip(-1);
@@ -226,5 +250,6 @@ lassoButton.addEventListener("click", () => setDrawing(!drawing()));
 // a finger scrolls the page until it is told to draw
 setDrawing(window.matchMedia("(pointer: fine)").matches);
 dark.addEventListener("change", draw);
-window.addEventListener("resize", draw);
+window.addEventListener("resize", fit);
+fit();
 listeners.push(draw);

@@ -11,7 +11,8 @@ const TYPES = {
 
 function decoded(name) {
   const text = atob(data.columns[name]);
-  const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place += 1) bytes[place] = text.charCodeAt(place);
   return new TYPES[name](bytes.buffer);
 }
 
@@ -75,7 +76,7 @@ function thumb(sample) {
 }
 
 function rounded(value) {
-  return Number.isFinite(value) ? Number(value.toPrecision(3)).toString() : "";
+  return Number.isFinite(value) ? Number(value.toPrecision(4)).toString() : "";
 }
 
 function sampleButton(sample) {
