@@ -261,9 +261,17 @@ def test_a_page_is_of_the_recorded_data_unless_other_is_given(
     assert report.request == ReportRequest(run=run, against=tmp_path / "other")
 
 
-def test_data_that_has_moved_keeps_what_was_changed_in_it(
+def test_the_page_of_a_changed_part_keeps_the_rest_of_the_record(
+    rlsel: Callable[..., Any], report: Any, run: Path
+) -> None:
+    assert rlsel("report", "run=run", "dataset.train_size=40").code == 0
+    variation = Variation(train_size=40, label_noise=0.2)
+    assert report.request == ReportRequest(run=run, dataset=SETTINGS.dataset, variation=variation)
+
+
+def test_data_that_has_moved_stands_for_itself(
     rlsel: Callable[..., Any], report: Any, run: Path, tmp_path: Path
 ) -> None:
-    assert rlsel("report", "run=run", "dataset.path=moved.npz").code == 0
+    assert rlsel("report", "run=run", "dataset=arrays", "dataset.path=moved.npz", "dataset.train_size=50").code == 0
     moved = Arrays(path=tmp_path / "moved.npz")
-    assert report.request == ReportRequest(run=run, dataset=moved, variation=SETTINGS.variation)
+    assert report.request == ReportRequest(run=run, dataset=moved, variation=Variation(train_size=50))

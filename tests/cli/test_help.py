@@ -48,7 +48,7 @@ def test_every_key_stands_once_with_its_value_and_a_meaning(
     assert result.out.count(f"  rlsel {name} ") >= 3, "two or three examples"
     assert re.search(r"^  dataset: arrays, .*digits", result.out, re.M), "the options of a group are listed"
     lines = result.out.partition("\nExamples")[0].splitlines()
-    assert len(lines) > 60
+    assert len(lines) > 50
     assert max(map(len, lines)) <= WIDTH == 100, "only what is copied may be longer"
     assert not list(tmp_path.iterdir())
     composed = dict(leaves(yaml.safe_load(rlsel(name, "--cfg", "job").out)))

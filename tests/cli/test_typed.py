@@ -19,10 +19,9 @@ from hydra.core.override_parser.types import Override
 
 from rlsel.cli.loggers import CsvLog, TensorBoardLog
 from rlsel.cli.typed import PATH_KEYS, as_typed, given_paths
-from rlsel.commands.requests import ApplyRequest, FinetuneRequest, SelectRequest, TrainOnSubsetRequest
+from rlsel.commands.requests import ApplyRequest, FinetuneRequest, ReportRequest, SelectRequest, TrainOnSubsetRequest
 from rlsel.comparing.request import CompareRequest
 from rlsel.evaluation.settings import EvaluationSettings
-from rlsel.runs.settings import RunOptions
 
 NAMES = [
     "2024_01_05", "007", "1e5", "1_0", ".5", "-1", "inf", "true", "False", "off", "a=b", "with space", "paren(1)",
@@ -182,8 +181,8 @@ def test_the_table_names_every_path_of_the_program() -> None:
         module, _, name = yaml.safe_load(file.read_text())["_target_"].rpartition(".")
         sources.append(getattr(importlib.import_module(module), name))
     assert len(sources) >= 9
-    requests = (SelectRequest, FinetuneRequest, ApplyRequest, TrainOnSubsetRequest, CompareRequest, RunOptions)
-    levels = [("", requests), ("dataset.", sources), ("evaluation.", (EvaluationSettings,))]
+    requests = (SelectRequest, FinetuneRequest, ApplyRequest, TrainOnSubsetRequest, CompareRequest, ReportRequest)
+    levels = [("", (*requests, RunOptions)), ("dataset.", sources), ("evaluation.", (EvaluationSettings,))]
     found = {f"{level}{name}" for level, classes in levels for cls in classes for name in path_fields(cls)}
     assert found == PATH_KEYS
     assert {name for cls in (CsvLog, TensorBoardLog) for name in path_fields(cls)} == {"folder"}

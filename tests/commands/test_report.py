@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.parsed_page import Page
 
 from rlsel.commands.report import report
 from rlsel.commands.requests import ReportRequest, SelectRequest
@@ -19,7 +20,6 @@ from rlsel.runs.settings import RunOptions
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.reporting import SilentReporter
-from tests.report.parsed_page import Page
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_data_that_moved_leaves_the_page_without_pictures_unless_told_where(runs
 def test_data_that_changed_is_not_shown(runs: Path, write_archive: Callable[..., Path]) -> None:
     run = runs / "rl_selector"
     other = write_archive("other", seed=9)
-    with pytest.raises(CoresetError, match="the data set has .*other images, labels or order"):
+    with pytest.raises(CoresetError, match=r"the data set has .*other images, labels or order"):
         report(ReportRequest(run=run, dataset=Arrays(path=other)), SilentReporter())
     assert not (run / "report.html").exists()
     with pytest.raises(DataError, match="must be an existing file"):

@@ -113,10 +113,11 @@ def test_the_lasso_selects_what_lies_in_it_for_download(page: Any, shown: Select
     if lasso.get_attribute("aria-pressed") == "false":
         press(page, "#lasso")
     width, height = canvas.size["width"], canvas.size["height"]
-    # a rectangle around the left half; places are counted from the middle of the canvas
-    drag = ActionChains(page).move_to_element_with_offset(canvas, 2 - width // 2, 2 - height // 2).click_and_hold()
-    drag.move_by_offset(width // 2 - 2, 0).move_by_offset(0, height - 4).move_by_offset(2 - width // 2, 0).release()
-    drag.perform()
+    # a rectangle around the left half, inside the round corners; places are counted from the middle of the canvas
+    edge = 6
+    drag = ActionChains(page).move_to_element_with_offset(canvas, edge - width // 2, edge - height // 2)
+    drag.click_and_hold().move_by_offset(width // 2 - edge, 0).move_by_offset(0, height - 2 * edge)
+    drag.move_by_offset(edge - width // 2, 0).release().perform()
     across = MARGIN + (shown.map.across - shown.map.across.min()) / np.ptp(shown.map.across) * (width - 2 * MARGIN)
     expected = coreset.candidates[across < width // 2].tolist()
     assert 5 < len(expected) < 78
@@ -191,9 +192,11 @@ def test_every_colour_and_the_hover_work(page: Any) -> None:
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_nothing_is_wider_than_the_window(browser: Any, shown: SelectionPage, seen: Seen, tmp_path: Path, width: int) -> None:  # fmt: skip
+def test_nothing_is_wider_than_the_window(
+    browser: Any, shown: SelectionPage, seen: Seen, tmp_path: Path, width: int
+) -> None:
     open_page(browser, selection_html(shown, seen), tmp_path, width=width)
-    assert browser.execute_script("return document.documentElement.scrollWidth") == width
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     assert browser.get_log("browser") == []
 
 
@@ -219,5 +222,5 @@ def test_a_comparison_is_sorted_and_fits_a_telephone(browser: Any, tmp_path: Pat
     press(browser, "main thead th:nth-child(4) button")
     accuracies = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "main tbody td:nth-child(4)")]
     assert [text.split()[0] for text in accuracies] == ["60.00", "60.00", "50.00", "50.00", "5.00", "5.00"]
-    assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
     assert browser.get_log("browser") == []

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.report.parsed_page import Page
 
 from rlsel.evaluation.comparison import Run, summarise
 from rlsel.report.comparison_page import comparison_page
 from rlsel.report.page import comparison_html
 from rlsel.runs.comparison_files import RecordedComparison
-from tests.report.parsed_page import Page
 
 SETTINGS = {
     "dataset": {"_target_": "rlsel.data.digits.Digits"},

@@ -214,11 +214,12 @@ def report(composed: Composed, reporter: Reporter) -> Path:
         against=convert(composed.nodes["against"], Path | None, "against"),
         options=run_options(composed),
     )
-    if composed.typed("dataset"):
+    of_comparison = recorded.command == "compare"
+    if composed.typed("dataset") and not of_comparison:
         node = prefer_given(composed, "dataset", recorded.settings.get("dataset"))
         source, variation = dataset_and_variation(as_node(node, "dataset"))
         request = replace(request, dataset=source, variation=variation)
-    note_unused(composed, reporter, of_page(of_comparison=recorded.command == "compare"), of_one_process(composed))
+    note_unused(composed, reporter, of_page(of_comparison=of_comparison), of_one_process(composed))
     return run(request, reporter)
 
 

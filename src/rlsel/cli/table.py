@@ -186,7 +186,7 @@ COMMANDS: Mapping[str, Command] = _table(
         example="rlsel report run=RUN_FOLDER",
         examples=(
             "rlsel report run=RUN_FOLDER against=OTHER_RUN_FOLDER",
-            "rlsel report run=RUN_FOLDER dataset.root=FOLDER run_dir=page",
+            "rlsel report run=RUN_FOLDER dataset=imagefolder dataset.root=FOLDER run_dir=page",
             "rlsel report -m run=RUN_FOLDER,OTHER_RUN_FOLDER",
         ),
         request="rlsel.commands.requests.ReportRequest",
