@@ -22,6 +22,7 @@ from rlsel.cli.typed import PATH_KEYS, as_typed, given_paths
 from rlsel.commands.requests import ApplyRequest, FinetuneRequest, ReportRequest, SelectRequest, TrainOnSubsetRequest
 from rlsel.comparing.request import CompareRequest
 from rlsel.evaluation.settings import EvaluationSettings
+from rlsel.runs.settings import RunOptions
 
 NAMES = [
     "2024_01_05", "007", "1e5", "1_0", ".5", "-1", "inf", "true", "False", "off", "a=b", "with space", "paren(1)",
