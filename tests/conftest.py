@@ -4,7 +4,6 @@ import pickle  # noqa: TID251 - copies what Hydra read, within this process
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -94,7 +93,7 @@ def load_once(source: ConfigSource, config_path: str) -> ConfigResult:
     return loaded
 
 
-@contextmanager
+@pytest.fixture(scope="session", autouse=True)
 def quick_hydra() -> Iterator[None]:
     """Lets Hydra compose the same in half the time: the suite calls the program more than a thousand times."""
     with pytest.MonkeyPatch.context() as patch:
@@ -131,8 +130,7 @@ def rlsel(
 
     def call(*arguments: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["/somewhere/bin/rlsel", *arguments])
-        with quick_hydra():
-            code = main()
+        code = main()
         return Result(code, *capsys.readouterr())
 
     return call

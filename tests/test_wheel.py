@@ -50,7 +50,9 @@ def test_the_wheel_has_every_source_and_every_configuration(wheel: Path) -> None
     configurations = {f"rlsel/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert len(sources) > 50
     assert len(configurations) > 30
-    expected = sources | configurations | {"rlsel/py.typed", "rlsel/conf/__init__.py"}
+    templates = {f"rlsel/{path.relative_to(ROOT / 'src/rlsel')}" for path in ROOT.glob("src/rlsel/report/templates/*")}
+    assert len(templates) > 10
+    expected = sources | configurations | templates | {"rlsel/py.typed", "rlsel/conf/__init__.py"}
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == expected
 

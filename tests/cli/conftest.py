@@ -24,7 +24,8 @@ class FakeCommand:
         if given is not None and not request.options.several:
             return given
         ratios = getattr(request, "ratios", (1.0,))
-        return (given or Path.cwd() / "outputs" / "somewhere") / f"ratio-{ratios[0]:.2f}_seed-{request.settings.seed}"
+        seed = request.settings.seed if hasattr(request, "settings") else 0
+        return (given or Path.cwd() / "outputs" / "somewhere") / f"ratio-{ratios[0]:.2f}_seed-{seed}"
 
     @property
     def request(self) -> Any:
@@ -51,6 +52,13 @@ def finetune_ratio(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
 def apply(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
     command = FakeCommand()
     monkeypatch.setattr("rlsel.commands.apply.apply", command)
+    return command
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> FakeCommand:
+    command = FakeCommand()
+    monkeypatch.setattr("rlsel.commands.report.report", command)
     return command
 
 

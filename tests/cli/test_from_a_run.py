@@ -10,7 +10,7 @@ import yaml
 
 from rlsel.cli.composing import Composed
 from rlsel.cli.recorded import prefer_given
-from rlsel.commands.requests import ApplyRequest, FinetuneRequest, TrainOnSubsetRequest
+from rlsel.commands.requests import ApplyRequest, FinetuneRequest, ReportRequest, TrainOnSubsetRequest
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.arrays import Arrays
 from rlsel.data.digits import Digits
@@ -254,3 +254,27 @@ def test_the_length_of_a_fine_tuning_has_one_name(
     key = setting.partition("=")[0]
     assert result.err == f"error: {key} must not be given for finetune-ratio: epochs= says how long it takes\n"
     assert (result.code, finetune_ratio.requests) == (2, [])
+
+
+def test_a_page_is_of_the_recorded_data_unless_other_is_given(
+    rlsel: Callable[..., Any], report: Any, run: Path, tmp_path: Path
+) -> None:
+    result = rlsel("report", "run=run", "against=other")
+    assert result.code == 0, result.err
+    assert report.request == ReportRequest(run=run, against=tmp_path / "other")
+
+
+def test_the_page_of_a_changed_part_keeps_the_rest_of_the_record(
+    rlsel: Callable[..., Any], report: Any, run: Path
+) -> None:
+    assert rlsel("report", "run=run", "dataset.train_size=40").code == 0
+    variation = Variation(train_size=40, label_noise=0.2)
+    assert report.request == ReportRequest(run=run, dataset=SETTINGS.dataset, variation=variation)
+
+
+def test_data_that_has_moved_stands_for_itself(
+    rlsel: Callable[..., Any], report: Any, run: Path, tmp_path: Path
+) -> None:
+    assert rlsel("report", "run=run", "dataset=arrays", "dataset.path=moved.npz", "dataset.train_size=50").code == 0
+    moved = Arrays(path=tmp_path / "moved.npz")
+    assert report.request == ReportRequest(run=run, dataset=moved, variation=Variation(train_size=50))

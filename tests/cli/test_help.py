@@ -50,7 +50,7 @@ def test_every_key_stands_once_with_its_value_and_a_meaning(
     listed = re.search(r"^  dataset: arrays, .*digits", result.out, re.M)
     assert bool(listed) == computes == ("GROUP=NAME" in result.out), "the options of a group are listed"
     lines = result.out.partition("\nExamples")[0].splitlines()
-    assert len(lines) > (60 if computes else 8)
+    assert len(lines) > (50 if computes else 8)
     assert max(map(len, lines)) <= WIDTH == 100, "only what is copied may be longer"
     assert not list(tmp_path.iterdir())
     composed = dict(leaves(yaml.safe_load(rlsel(name, "--cfg", "job").out)))

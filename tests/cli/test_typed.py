@@ -23,6 +23,7 @@ from rlsel.commands.requests import (
     ApplyRequest,
     ExportRequest,
     FinetuneRequest,
+    ReportRequest,
     SelectRequest,
     ShowRequest,
     TrainOnSubsetRequest,
@@ -193,7 +194,7 @@ def test_the_table_names_every_path_of_the_program() -> None:
     assert len(sources) >= 9
     requests = (
         *(SelectRequest, FinetuneRequest, ApplyRequest, TrainOnSubsetRequest, CompareRequest, RunOptions),
-        *(ExportRequest, ShowRequest),
+        *(ExportRequest, ShowRequest, ReportRequest),
     )
     levels = [("", requests), ("dataset.", sources), ("evaluation.", (EvaluationSettings,))]
     found = {f"{level}{name}" for level, classes in levels for cls in classes for name in path_fields(cls)}

@@ -152,6 +152,17 @@ def test_of_train_on_subset(rlsel: Callable[..., Any], train_on_subset: Any, lin
     assert (result.code, result.err) == (0, notes(*told))
 
 
+def test_of_a_page(rlsel: Callable[..., Any], report: Any) -> None:
+    Path("run").mkdir()
+    Path("run/config.yaml").write_text("command: compare\n")
+    Path("run/status.json").write_text('{"state": "complete"}')
+    result = rlsel("report", "run=run", "against=other", "dataset.train_size=3", "resume=never", "jobs=2")
+    told = [f"{key} has no effect on the page of a comparison, which shows what was measured"
+            for key in ("dataset.train_size", "against")]  # fmt: skip
+    anew = "resume has no effect on report, which writes the page anew each time"
+    assert (result.code, result.err) == (0, notes(anew, *told, f"jobs has no effect on report, {ONE_PROCESS}"))
+
+
 def test_of_features(rlsel: Callable[..., Any], features: Any) -> None:
     result = rlsel("features", "dataset.label_noise=0.2", "dataset.corruption=0.2", "jobs=2", "run_dir=run")
     told = "dataset.label_noise has no effect on features, which are of the images alone"

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from rlsel.cli.showing import display
-from rlsel.report.page import Page, Table
+from rlsel.report.terminal_page import Page, Table
 from rlsel.runs.settings import RunSettings
 
 

@@ -12,8 +12,8 @@ import pytest
 from rlsel.coreset import Coreset
 from rlsel.export import ResolvedExport
 from rlsel.provenance import DatasetRecord, Gain, Outcome, Provenance, RatioRecord, ScoreRecord, SelectorRecord
-from rlsel.report.page import Table, bar, printable
 from rlsel.report.selection_view import selection_page, selection_warnings
+from rlsel.report.terminal_page import Table, bar, printable
 
 SCORES = [0.5, -1.0, 2.0, 0.25, 4.0, 3.0, np.nan]
 LABELS = [0, 0, 1, 1, 0, 1, 1]

@@ -91,6 +91,11 @@ def test_a_quarter_of_the_steps_to_come_is_taken(task: SelectionTask) -> None:
     assert trials.steps_each == 40
 
 
+def test_a_trial_takes_the_share_that_is_asked_for(task: SelectionTask) -> None:
+    assert Trials(task, purpose_of(task), ratio=0.5, rounds=2, step_share=0.5).steps_each == 80
+    assert Trials(task, purpose_of(task), ratio=0.5, rounds=2, step_share=0.01).steps_each == 20, "at the least"
+
+
 def test_epochs_to_come_are_passes_over_what_is_kept(task: SelectionTask) -> None:
     recipe = TrainingSettings(epochs=32, batch_size=20, learning_rate=0.05, augment=False)
     trials = Trials(task, Purpose(model=task.model, training=recipe), ratio=0.2, rounds=1)
@@ -135,7 +140,9 @@ def test_the_training_to_come_decides(
         "other": torch.where(wrong(), other, -other),
     }
 
-    outcome = try_variants(task, purpose_of(task), logits, ratio=0.3, rounds=2, label_error=wrong().float())
+    outcome = try_variants(
+        task, purpose_of(task), logits, ratio=0.3, rounds=2, step_share=0.25, label_error=wrong().float()
+    )
 
     assert outcome is not None
     assert (outcome.chosen, list(outcome.tried)) == (chosen, tried)
@@ -158,7 +165,7 @@ def test_what_is_tried_after_the_reward_needs_evidence(
     monkeypatch.setattr(Trials, "gain", gain)
     logits = {"reward": torch.zeros(SIZE), "random": torch.zeros(SIZE), "other": torch.ones(SIZE)}
 
-    outcome = try_variants(task, purpose_of(task), logits, ratio=0.3, rounds=1, label_error=None)
+    outcome = try_variants(task, purpose_of(task), logits, ratio=0.3, rounds=1, step_share=0.25, label_error=None)
 
     assert outcome is not None
     assert outcome.chosen == chosen
@@ -169,7 +176,7 @@ def test_too_few_samples_are_not_tried(feature_task: Callable[..., SelectionTask
     purpose = Purpose(model=task.model, training=TrainingSettings(steps=10))
     logits = {"reward": torch.zeros(45), "random": torch.zeros(45)}
 
-    assert try_variants(task, purpose, logits, ratio=0.5, rounds=1, label_error=None) is None
+    assert try_variants(task, purpose, logits, ratio=0.5, rounds=1, step_share=0.25, label_error=None) is None
 
     # a fifth of them is measured on
     [note] = reporter.notes

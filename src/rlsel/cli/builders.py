@@ -24,6 +24,7 @@ from rlsel.cli.unused import (
     of_format,
     of_images,
     of_one_process,
+    of_page,
     of_selectors,
     of_target,
 )
@@ -62,6 +63,7 @@ def select(composed: Composed, reporter: Reporter) -> Path:
         selectors=chosen_selectors(composed),
         export=build(ExportSettings, composed.node("export"), "export"),
         features=convert(nodes["features"], Path | None, "features"),
+        report=convert(nodes["report"], bool, "report"),
         options=run_options(composed),
     )
     note_unused(
@@ -254,6 +256,30 @@ def show(composed: Composed, reporter: Reporter) -> Path:
     del reporter
     nodes = composed.nodes
     return run(ShowRequest(run=convert(nodes["run"], Path, "run"), rows=nodes["rows"]), display)
+
+
+def report(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel report`; the data set is the run's where the user gives none."""
+    from rlsel.cli.recorded import prefer_given
+    from rlsel.commands.report import report as run
+    from rlsel.commands.requests import ReportRequest
+    from rlsel.runs.reader import read_run
+    from rlsel.runs.rebuilding import dataset_and_variation
+
+    folder = convert(composed.nodes["run"], Path, "run")
+    recorded = read_run(folder)
+    request = ReportRequest(
+        run=folder,
+        against=convert(composed.nodes["against"], Path | None, "against"),
+        options=run_options(composed),
+    )
+    of_comparison = recorded.command == "compare"
+    if composed.typed("dataset") and not of_comparison:
+        node = prefer_given(composed, "dataset", recorded.settings.get("dataset"))
+        source, variation = dataset_and_variation(as_node(node, "dataset"))
+        request = replace(request, dataset=source, variation=variation)
+    note_unused(composed, reporter, of_page(of_comparison=of_comparison), of_one_process(composed))
+    return run(request, reporter)
 
 
 def compare(composed: Composed, reporter: Reporter) -> Path:

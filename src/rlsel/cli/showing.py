@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rlsel.report.page import Page, Table
+    from rlsel.report.terminal_page import Page, Table
 
 _UNLIMITED = 100_000
 """Columns of what is no terminal: a line is never broken there."""

@@ -76,19 +76,9 @@ COMMANDS: Mapping[str, Command] = _table(
         ),
         request="rlsel.commands.requests.SelectRequest",
         keys=_EVERYWHERE
-        | {
-            "dataset",
-            "model",
-            "training",
-            "seed",
-            "ratio",
-            "tolerance",
-            "features",
-            "for_model",
-            "for_steps",
-            "for_epochs",
-        }
-        | {"selector", "selectors", "policy", "reward", "cover", "export"},
+        | {"dataset", "model", "training", "seed", "ratio", "tolerance", "features"}
+        | {"for_model", "for_steps", "for_epochs"}
+        | {"selector", "selectors", "policy", "reward", "cover", "export", "report"},
         run=builders.select,
     ),
     Command(
@@ -224,5 +214,24 @@ COMMANDS: Mapping[str, Command] = _table(
         keys=frozenset({"run", "rows"}),
         positional="run",
         run=builders.show,
+    ),
+    Command(
+        name="report",
+        summary="writes one HTML file that shows a selection or a comparison and needs no network",
+        description=(
+            "Writes report.html into the run folder, one file that holds all that it shows. Of a selection: what was "
+            "asked, kept and paid, each class, the samples themselves, a map with filters and a ratio slider, a table; "
+            "of a comparison: accuracy over ratio and cost, and the tables. Pictures need the data set, where the run "
+            "found it unless dataset= is given. The last line on stdout is the folder of the page."
+        ),
+        example="rlsel report run=RUN_FOLDER",
+        examples=(
+            "rlsel report run=RUN_FOLDER against=OTHER_RUN_FOLDER",
+            "rlsel report run=RUN_FOLDER dataset=imagefolder dataset.root=FOLDER run_dir=page",
+            "rlsel report -m run=RUN_FOLDER,OTHER_RUN_FOLDER",
+        ),
+        request="rlsel.commands.requests.ReportRequest",
+        keys=_EVERYWHERE | {"run", "against", "dataset"},
+        run=builders.report,
     ),
 )

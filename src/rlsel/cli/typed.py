@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 PATH_KEYS = frozenset(
-    {"run_dir", "run", "coreset", "features", "out", "root"}
+    {"run_dir", "run", "against", "coreset", "features", "out", "root"}
     | {"dataset.root", "dataset.path", "dataset.labels", "evaluation.root"}
 )
 """Keys whose value is a path, with `logger.NAME.folder`; a word such as `features=saved` is text as well."""

@@ -119,6 +119,18 @@ def of_format(format: str) -> Unused:  # noqa: A002 - the word of the command li
         yield "mode", f"with format={format}: it is of format={IMAGE_FOLDER}"
 
 
+def of_page(*, of_comparison: bool) -> Unused:
+    """Yields what a page does not depend on.
+
+    Args:
+        of_comparison: Whether it shows a comparison, which needs no data.
+    """
+    yield "resume", "on report, which writes the page anew each time"
+    if of_comparison:
+        for key in ("dataset", "against"):
+            yield key, "on the page of a comparison, which shows what was measured"
+
+
 def _named(selectors: Sequence[Selector]) -> str:
     names = [selector.name for selector in selectors]
     return f"selector={names[0]}" if len(names) == 1 else f"selectors=[{','.join(names)}]"

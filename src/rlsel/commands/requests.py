@@ -31,6 +31,7 @@ class SelectRequest:
         tolerance: With `ratio=auto`, the points of accuracy that may be lost against all of the data; None for 0.5.
         export: How scores become sets, over the selectors' own defaults.
         features: An `.npy` file of (N, D) features that replace the target model's.
+        report: Whether each run folder gets its page too, as `rlsel report` writes it.
         options: Where and on what.
     """
 
@@ -40,6 +41,7 @@ class SelectRequest:
     tolerance: float | None = None
     export: ExportSettings = field(default_factory=ExportSettings)
     features: Path | None = None
+    report: bool = False
     options: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
@@ -196,3 +198,23 @@ class ShowRequest:
 
     def __post_init__(self) -> None:
         positive_int("rows", self.rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRequest:
+    """`rlsel report`: a page of a run.
+
+    Attributes:
+        run: The folder of a finished selection, or of a comparison.
+        against: The folder of another selection of the same data, to see what each keeps alone; None for none.
+        dataset: The data that was selected from, where it lies now; None for where the run found it. Without it the
+            page has no pictures.
+        variation: What was changed in it.
+        options: Where and on what; the page goes into the run's own folder unless `run_dir` is given.
+    """
+
+    run: Path
+    against: Path | None = None
+    dataset: DatasetSource | None = None
+    variation: Variation = field(default_factory=Variation)
+    options: RunOptions = field(default_factory=RunOptions)

@@ -9,7 +9,8 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from rlsel.commands.missing import make_missing
-from rlsel.commands.requests import SelectRequest
+from rlsel.commands.report import report
+from rlsel.commands.requests import ReportRequest, SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.making import make
 from rlsel.predicting import AutoPlan, choose_ratio
@@ -17,6 +18,7 @@ from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.datasets import features_digest, read_dataset, read_features
 from rlsel.runs.folder import begun, check_writable
 from rlsel.runs.plan import Planned, planned_selection
+from rlsel.runs.settings import RunOptions
 from rlsel.selectors.base import SelectionTask
 from rlsel.training.reporting import Reporter
 
@@ -38,7 +40,12 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
         task = _task(request, dataset, fabric, reporter)
         make(missing, task, began=began, resume=request.options.resume == "auto")
 
-    return make_missing(plan(request), work, settings=request.settings, options=request.options)
+    planned = plan(request)
+    folder = make_missing(planned, work, settings=request.settings, options=request.options)
+    if request.report:
+        for one in planned:
+            report(ReportRequest(run=one.folder.path, options=RunOptions(device=request.options.device)), reporter)
+    return folder
 
 
 def _task(request: SelectRequest, dataset: Dataset, fabric: Fabric, reporter: Reporter) -> SelectionTask:

@@ -8,8 +8,8 @@ from pathlib import Path
 from rlsel.commands.requests import ShowRequest
 from rlsel.formats.rows import paths_of
 from rlsel.report.comparison_view import comparison_page
-from rlsel.report.page import Page
 from rlsel.report.selection_view import selection_page
+from rlsel.report.terminal_page import Page
 from rlsel.runs.comparison_files import read_comparison
 from rlsel.runs.reader import read_run
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rlsel.report.page import Page, printable
 from rlsel.report.tables import terminal_lines
+from rlsel.report.terminal_page import Page, printable
 from rlsel.runs.comparison_files import RecordedComparison
 
 

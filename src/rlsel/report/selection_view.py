@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rlsel.budget import format_ratio
 from rlsel.coreset import Coreset
-from rlsel.report.page import Page, Table, bar, percent, printable
+from rlsel.report.terminal_page import Page, Table, bar, percent, printable
 
 _COLLAPSED = 0.01
 """Share of keep probabilities above one half, from 0 or from 1, within which a policy tells nothing apart."""

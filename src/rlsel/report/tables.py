@@ -63,18 +63,18 @@ def summary_markdown(
         parts += ["## Failed", "These are missing from the tables:", "\n".join(f"- {line}" for line in missing)]
     for model in dict.fromkeys(row.model for row in summaries):
         rows = [row for row in summaries if row.model == model]
-        parts += [f"## {model}", _table(_lines(rows, _used(rows)))]
+        parts += [f"## {model}", _table(summary_table(rows))]
         if any(row.ood for row in rows):
-            parts += [f"## {model}, out of distribution", _table(_further_lines(rows))]
+            parts += [f"## {model}, out of distribution", _table(further_table(rows))]
     return "\n\n".join([*parts, _LEGEND]) + "\n"
 
 
-def _table(lines: Sequence[Sequence[str]]) -> str:
-    head, *body = lines
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body])
+def summary_table(rows: Sequence[Summary]) -> list[list[str]]:
+    """Returns the table of some summaries with its head; columns that hold nothing are left out."""
+    return _lines(rows, _used(rows))
 
 
-def _further_lines(rows: Sequence[Summary]) -> list[list[str]]:
+def further_table(rows: Sequence[Summary]) -> list[list[str]]:
     """Returns the table of the further data sets, one after the other, with its head."""
     lines = [["measured on", "ratio", "selector", "runs", "accuracy", "to random", "to full"]]
     for name in dict.fromkeys(name for row in rows for name in row.ood):
@@ -84,6 +84,11 @@ def _further_lines(rows: Sequence[Summary]) -> list[list[str]]:
                 own = [name, format_ratio(row.ratio), row.selector, str(one.accuracy.n), _percent(one.accuracy)]
                 lines.append([*own, _difference(one.to_random), _difference(one.to_full)])
     return lines
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
+    head, *body = lines
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body])
 
 
 _LEGEND = (

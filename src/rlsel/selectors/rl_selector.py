@@ -64,7 +64,8 @@ class RLSelector:
         checkpoint: `last`, or `best_r2` as in the paper: the epoch of the highest redundancy reward among those whose
             share is within 0.01 of the ratio; without such an epoch, the last.
         trials: How often each variant of the reward is tried on the training to come, where `for_model`, `for_steps` or
-            `for_epochs` names it; 0 for never. Each try takes a quarter of its steps.
+            `for_epochs` names it; 0 for never.
+        trial_share: Share of its steps that each try takes, in (0, 1].
     """
 
     name: ClassVar[str] = "rl_selector"
@@ -84,6 +85,7 @@ class RLSelector:
     conditioned: bool = False
     checkpoint: Literal["last", "best_r2"] = "last"
     trials: int = 2
+    trial_share: float = 0.25
 
     def __post_init__(self) -> None:
         one_of("selector.state", self.state, ("features", "features+history"))
@@ -93,6 +95,7 @@ class RLSelector:
         int_at_least("selector.settle_passes", self.settle_passes, 0)
         one_of("selector.checkpoint", self.checkpoint, ("last", "best_r2"))
         int_at_least("selector.trials", self.trials, 0)
+        number_between("selector.trial_share", self.trial_share, 0, 1, low_open=True)
         if self.conditioned and not self.reward.priced:
             raise ConfigurationError(
                 f"selector.conditioned=true must go with a reward that has a price, got reward={self.reward.name}: use "
@@ -172,7 +175,15 @@ class RLSelector:
         }
         known = evidence.behaviour
         label_error = None if known is None else label_error_probability(known.label_p_value)
-        return try_variants(task, task.purpose, logits, ratio=self.ratio, rounds=self.trials, label_error=label_error)
+        return try_variants(
+            task,
+            task.purpose,
+            logits,
+            ratio=self.ratio,
+            rounds=self.trials,
+            step_share=self.trial_share,
+            label_error=label_error,
+        )
 
     def as_learned(self, stored: StoredPolicy) -> RLSelector:
         """Returns the method with the variant of its reward that a policy of it was learned for."""

@@ -29,10 +29,6 @@ from rlsel.randomness import stream
 from rlsel.selectors.base import Purpose, SelectionTask
 from rlsel.selectors.held_out import HeldOut, Measured
 
-STEP_SHARE = 0.25
-"""The share of the steps to come that a trial takes: two rounds of a quarter found the better of the reward and a
-random choice in nine of ten regimes (`rlsel/policy/README.md`, findings)."""
-
 _LEAST_STEPS = 20
 
 _FEWEST = 10
@@ -55,6 +51,7 @@ class Trials:
         *,
         ratio: float,
         rounds: int,
+        step_share: float = 0.25,
         label_error: Tensor | None = None,
     ) -> None:
         """Sets samples to measure on aside.
@@ -64,6 +61,7 @@ class Trials:
             purpose: The training to come.
             ratio: The share to keep.
             rounds: How often each rule is tried, at least 1.
+            step_share: Share of the steps to come that a trial takes, in (0, 1].
             label_error: (N,) probability that each label is wrong; None where nothing is known.
         """
         self._task, self._ratio, self._rounds = task, ratio, rounds
@@ -72,7 +70,7 @@ class Trials:
         self.fewest = min(round(ratio * len(self._held_out.train)), len(self._held_out.measured))
         self._random: list[Measured] = []
         self.total_steps = purpose.training.total_steps(kept_count(ratio, len(task)))
-        self.steps_each = min(self.total_steps, max(_LEAST_STEPS, round(STEP_SHARE * self.total_steps)))
+        self.steps_each = min(self.total_steps, max(_LEAST_STEPS, round(step_share * self.total_steps)))
 
     def gain(self, logits: Tensor, title: str) -> Gain:
         """Tries sets that are drawn in proportion to exp(logit).
@@ -123,6 +121,7 @@ def try_variants(
     *,
     ratio: float,
     rounds: int,
+    step_share: float,
     label_error: Tensor | None,
 ) -> Outcome | None:
     """Finds the variant of a reward that the training to come gains most by.
@@ -136,12 +135,13 @@ def try_variants(
         logits: (N,) keep logits by each variant; `reward` and `random` are among them.
         ratio: The share to keep.
         rounds: How often each is tried, at least 1.
+        step_share: Share of the steps to come that a trial takes, in (0, 1].
         label_error: (N,) probability that each label is wrong; None where nothing is known.
 
     Returns:
         What the trials came to; None, and a note to the user, where there are too few samples.
     """
-    trials = Trials(task, purpose, ratio=ratio, rounds=rounds, label_error=label_error)
+    trials = Trials(task, purpose, ratio=ratio, rounds=rounds, step_share=step_share, label_error=label_error)
     if trials.fewest < _FEWEST:
         task.reporter.note(
             f"note: at ratio {ratio:g}, the choice is not tried on the training to come: it would train on or measure "

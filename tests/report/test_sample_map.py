@@ -1,0 +1,83 @@
+"""The map: what is on it, where, and that its columns say what the selection says."""
+
+import base64
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from rlsel.coreset import Coreset
+from rlsel.export import ResolvedExport
+from rlsel.report.page_data import selection_page
+from rlsel.report.sample_map import payload, principal_plane, sample_map
+from rlsel.report.seen import Seen
+
+
+def column(data: Any, name: str, dtype: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(data["columns"][name]), dtype)
+
+
+def test_the_plane_is_that_of_the_principal_components() -> None:
+    features = torch.randn(50, 7, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 8)
+    plane, explained = principal_plane(features)
+    reference = PCA(n_components=2).fit(features.double().numpy())
+    expected = reference.transform(features.double().numpy())
+    # each axis may point either way; the plane is stored in float32
+    np.testing.assert_allclose(np.abs(plane), np.abs(expected), rtol=1e-4, atol=1e-4)
+    assert explained == pytest.approx(reference.explained_variance_ratio_.sum())
+
+
+@pytest.mark.parametrize("features", [torch.arange(5.0)[:, None], torch.ones(5, 3)], ids=["one column", "all equal"])
+def test_features_without_a_second_direction_lie_on_a_line(features: torch.Tensor) -> None:
+    plane, _ = principal_plane(features)
+    assert np.isfinite(plane).all()
+    assert plane[:, 1] == pytest.approx(0)
+
+
+def test_the_columns_say_what_the_selection_says(coreset: Coreset, seen: Seen) -> None:
+    page = selection_page(coreset, seen)
+    data = payload(page.map, page.material, cells={3: 9}, other=None)
+    positions = column(data, "position", "<i4")
+    assert positions.tolist() == coreset.candidates.tolist()
+    assert column(data, "kept", "u1").tolist() == [int(position in coreset.indices) for position in positions]
+    assert column(data, "label", "<u2").tolist() == coreset.labels[positions].tolist()
+    assert column(data, "score", "<f4").tolist() == coreset.scores[positions].tolist()
+    assert column(data, "cell", "<i4").tolist() == [9 if place == 3 else -1 for place in range(83)]
+    assert column(data, "doubt", "<f4").tolist() == seen.label_error.tolist()
+    assert "other" not in data["columns"]
+
+
+def test_the_slider_replays_every_cut(coreset: Coreset, seen: Seen) -> None:
+    page = selection_page(coreset, seen)
+    data = payload(page.map, page.material, cells={}, other=None)
+    bits = column(data, "keptAt", "u1").reshape(83, data["bytesPerSample"])
+    assert len(data["stops"]) == 50
+    assert data["stops"][data["own"]] == 0.4
+    for number, ratio in enumerate(data["stops"]):
+        kept = (bits[:, number >> 3] >> (number & 7)) & 1
+        # no selector looks at the ratio here: the best of all scores, one of each class at least
+        assert kept.sum() == int(ratio * 83 + 0.5)
+        assert coreset.candidates[kept == 1].tolist() == coreset.at_ratio(ratio).indices.tolist()
+
+
+def test_a_threshold_has_nothing_to_replay(make_selection: Any, make_seen: Any) -> None:
+    coreset = make_selection(export=ResolvedExport(mode="threshold"), thresholded=0.5)
+    page = selection_page(coreset, make_seen(coreset))
+    data = payload(page.map, page.material, cells={}, other=None)
+    assert (data["stops"], data["own"], data["bytesPerSample"]) == ([], -1, 0)
+
+
+def test_of_many_samples_each_class_shows_its_share(make_selection: Any) -> None:
+    coreset = make_selection(1007)
+    features = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
+    with patch("rlsel.report.sample_map.MOST_SAMPLES", 100):
+        shown = sample_map(coreset, features)
+    assert (len(shown.places), shown.of) == (100, 1000)
+    assert (np.diff(shown.places) > 0).all()
+    labels = coreset.labels[coreset.candidates]
+    sizes, chosen = np.bincount(labels), np.bincount(labels[shown.places])
+    # a tenth of each class, up to the rounding of one sample
+    assert np.abs(chosen - sizes / 10).max() < 1
