@@ -134,3 +134,16 @@ def test_further_data_sets_are_compared_like_the_test_split() -> None:
     assert flipped.to_full.low == pytest.approx(0.25 - 12.7062 * 0.05, abs=1e-5)
     full = row(summaries, "full", 1.0).ood["same"]
     assert (full.to_random, full.to_full) == (None, None)
+
+
+def test_time_is_saved_where_the_accuracy_is_kept() -> None:
+    quick = [replace(one, train_seconds=4.0) for one in runs_of("el2n", 0.5, [0.9, 0.8], select_seconds=1.0)]
+    worse = [replace(one, train_seconds=4.0) for one in runs_of("grand", 0.5, [0.9, 0.7], select_seconds=1.0)]
+    slow = runs_of("moso", 0.5, [0.95, 0.85], select_seconds=5.0)
+    summaries = summarise([*RUNS[:2], *quick, *worse, *slow], {})
+    # 10 s against 1 + 4; 6 s are saved each time, which pay the 1 s of the selection
+    assert (row(summaries, "el2n", 0.5).net_multiplier, row(summaries, "el2n", 0.5).paid_after) == (2.0, 1)
+    assert (row(summaries, "grand", 0.5).net_multiplier, row(summaries, "grand", 0.5).paid_after) == (None, None)
+    assert row(summaries, "moso", 0.5).net_multiplier == pytest.approx(10 / 15)
+    assert row(summaries, "moso", 0.5).paid_after is None, "it saves nothing"
+    assert (row(summaries, "full", 1.0).net_multiplier, row(summaries, "full", 1.0).paid_after) == (None, None)

@@ -127,6 +127,19 @@ def test_what_a_run_lacks_is_lacking_when_it_is_read(tmp_path: Path, measured_fu
     assert read_comparison(recorded(tmp_path, [], [])).runs == ()
 
 
+def test_a_summary_of_before_is_read(tmp_path: Path, measured_further: list[Run]) -> None:
+    summaries = summarise(measured_further, {})
+    recorded(tmp_path, measured_further, summaries)
+    rows = rows_of((tmp_path / "summary.csv").read_text())
+    with (tmp_path / "summary.csv").open("w", newline="") as file:
+        names = [name for name in rows[0] if name not in ("net_multiplier", "paid_after")]
+        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    expected = [replace(one, net_multiplier=None, paid_after=None) for one in summaries]
+    assert list(read_comparison(tmp_path).summaries) == expected
+
+
 def replaced(name: str, old: str, new: str) -> Callable[[Path], object]:
     def act(folder: Path) -> None:
         text = (folder / name).read_text()

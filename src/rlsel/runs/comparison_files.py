@@ -63,6 +63,9 @@ _SUMMARY_COLUMNS: Mapping[str, _FieldPath] = {
 }
 """Columns of a summary, and where their values stand in it."""
 
+_YOUNGER = frozenset({"net_multiplier", "paid_after"})
+"""Columns of a summary that older comparisons do not have."""
+
 _FURTHER_COLUMNS: Mapping[str, _FieldPath] = {
     **_estimate("", "accuracy"),
     **_difference("_to_random", "to_random"),
@@ -199,16 +202,18 @@ def _read_runs(path: Path) -> Iterator[Run]:
 
 def _read_summaries(path: Path) -> Iterator[Summary]:
     names, rows = _read_csv(path)
-    further = [name.removeprefix("ood_") for name in names[len(_SUMMARY_COLUMNS) :: len(_FURTHER_COLUMNS)]]
+    own = {name: place for name, place in _SUMMARY_COLUMNS.items() if name in names or name not in _YOUNGER}
+    further = [name.removeprefix("ood_") for name in names[len(own) :: len(_FURTHER_COLUMNS)]]
     columns_of = {name: dict(zip(_further_columns(name), _FURTHER_COLUMNS.values(), strict=True)) for name in further}
-    _require_columns(path, names, [*_SUMMARY_COLUMNS, *(column for name in further for column in columns_of[name])])
+    _require_columns(path, names, [*own, *(column for name in further for column in columns_of[name])])
     for number, row in rows:
         measured = {
             name: _levels(row, columns)
             for name, columns in columns_of.items()
             if any(row[column] is not None for column in columns)
         }
-        yield _build(Summary, {**_levels(row, _SUMMARY_COLUMNS), "ood": measured}, path, number)
+        absent = dict.fromkeys(_YOUNGER - own.keys())
+        yield _build(Summary, {**absent, **_levels(row, own), "ood": measured}, path, number)
 
 
 def _levels(row: Mapping[str, TableCell], columns: Mapping[str, _FieldPath]) -> dict[str, Any]:
