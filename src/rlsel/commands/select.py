@@ -42,7 +42,7 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
         )
         make(missing, task, began=began, resume=request.options.resume == "auto")
 
-    return make_missing(plan(request), work, settings=request.settings, options=request.options)
+    return make_missing(plan(request), work, settings=request.settings, options=request.options, reporter=reporter)
 
 
 def plan(request: SelectRequest) -> list[Planned]:
