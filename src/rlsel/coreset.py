@@ -1,6 +1,6 @@
 """The artefact: which samples of a data set are kept, why, and from where. NumPy only; loads without torch.
 
-A folder with a complete `coreset.json` holds a coreset: that file is written last.
+A folder with a complete `coreset.json` holds a coreset: that file is written last, but for the checksums of all.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rlsel.checks import number_between
+from rlsel.checks import number_between, refuse
 from rlsel.errors import CoresetError
 from rlsel.export import choose
 from rlsel.files import make_folder, read_array, remove_file, write_array, write_json
 from rlsel.provenance import JsonObject, Provenance
+from rlsel.run_files import SUMS_FILE, require_intact, seal
 from rlsel.selection_table import write_table
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ SCHEMA_VERSION = 2
 INDICES_FILE, SCORES_FILE, LABELS_FILE, HARDNESS_FILE = "indices.npy", "scores.npy", "labels.npy", "hardness.npy"
 HELD_OUT_FILE, TABLE_FILE, RECORD_FILE = "held_out.npy", "selected.csv", "coreset.json"
 NEAR_DUPLICATES_FILE = "near_duplicates.npy"
+_ARRAY_FILES = (INDICES_FILE, SCORES_FILE, LABELS_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE)
 
 _REMEDY = "give the folder that `rlsel select` printed, or the indices.npy in it"
 
@@ -141,7 +143,7 @@ class Coreset:
         return indices_sha256(self.indices)
 
     def save(self, folder: Path | str) -> None:
-        """Writes the folder of the coreset, of its own files `coreset.json` last.
+        """Writes the folder of the coreset: of its own files `coreset.json` last, and then the checksums of all.
 
         One that was made in memory writes the whole run folder, from which the commands go on: `rlsel apply run=`,
         `rlsel finetune-ratio run=`, `rlsel train-on-subset coreset=`.
@@ -150,15 +152,18 @@ class Coreset:
             folder: Made where it does not exist; a coreset that is in it already is replaced.
 
         Raises:
-            StorageError: if it cannot be written.
+            ConfigurationError: for an empty text, which would be the working folder.
+            StorageError: if it cannot be written, or another process works in it.
         """
+        if folder == "":
+            raise refuse("folder", "the path of a folder", folder, "a dot stands for the working folder")
         folder = make_folder(Path(folder))
-        for stale in (RECORD_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE):
-            remove_file(folder / stale)
         with nullcontext() if self.run is None else self.run.around(folder):
             self._write(folder)
 
     def _write(self, folder: Path) -> None:
+        for stale in (SUMS_FILE, RECORD_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE):
+            remove_file(folder / stale)
         if self.policy is not None:
             self.policy.save(folder)
         write_array(folder / INDICES_FILE, self.indices)
@@ -180,6 +185,7 @@ class Coreset:
             paths=self.paths,
         )
         write_json(folder / RECORD_FILE, self._record())
+        seal(folder)
 
     def _record(self) -> Mapping[str, Any]:
         return {
@@ -211,6 +217,7 @@ class Coreset:
 
     @classmethod
     def _load(cls, folder: Path) -> Coreset:
+        require_intact(folder, RECORD_FILE, *_ARRAY_FILES)
         record = JsonObject(json.loads((folder / RECORD_FILE).read_text(encoding="utf-8")))
         version = record.value("schema_version")
         if version != SCHEMA_VERSION:

@@ -55,6 +55,7 @@ class Finetuning:
         self.run.finished_policy()
         if self.features == "continued":
             _require_own_target(self.run)
+            self.run.target_model(self.settings.model)  # read before anything is told
 
     def adapt(
         self, selector: RLSelector, dataset: Dataset, *, fabric: Fabric, reporter: Reporter, on_epoch: OnEpoch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import torch
 from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
+from rlsel.errors import CoresetError
 from rlsel.paying import balance
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.layout import settings_hash
@@ -39,7 +40,8 @@ def make(
         resume: Whether scores of finished runs are taken, and an interrupted training is taken up again.
         on_failure: Told what cannot be made, and why; the others are made all the same. None raises.
     """
-    recorded = {one: found for one in planned if resume and (found := _recorded_scores(one)) is not None}
+    note = task.reporter.note
+    recorded = {one: found for one in planned if resume and (found := _recorded_scores(one, note)) is not None}
     with begun_as_planned(planned):
         for one, found in recorded.items():
             with reported([one], on_failure):
@@ -95,8 +97,12 @@ def _train_and_make(
                     task.reporter.note(balance(coreset, made.observed.seconds))
 
 
-def _recorded_scores(planned: Planned) -> Coreset | None:
+def _recorded_scores(planned: Planned, note: Callable[[str], object]) -> Coreset | None:
     """Finds the scores of a coreset in a finished run beside it that differs in the ratio and the export only.
+
+    Args:
+        planned: The coreset.
+        note: Told of each such run that is passed over since it is damaged.
 
     Returns:
         The coreset with the scores; None where there is none, or where the scores depend on the ratio.
@@ -105,7 +111,13 @@ def _recorded_scores(planned: Planned) -> Coreset | None:
     if depends_on_ratio(planned.wanted.selector) or beside.name != planned.name or not beside.is_dir():
         return None  # a folder that the user named has no runs of ours beside it
     for run in scored_alike(beside, planned.plan.settings):
-        coreset = run.finished_coreset()
+        if run.folder == planned.folder.path:
+            continue  # finished, and to be made again all the same: it is damaged
+        try:
+            coreset = run.finished_coreset()
+        except CoresetError as error:
+            note(f"note: the scores of a run beside are not used: {error}")
+            continue
         # the hardness is stored only where it was used
         if not planned.wanted.export.trim_hardest or coreset.provenance.export.trim_hardest:
             return coreset

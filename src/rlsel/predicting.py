@@ -24,7 +24,6 @@ from rlsel.export import ExportSettings
 from rlsel.making import coreset_of
 from rlsel.provenance import Prediction, RatioLoss
 from rlsel.runs.folder import RunFolder, cell_name, run_folder
-from rlsel.runs.in_memory import RunInMemory
 from rlsel.runs.layout import selects_by_defaults, settings_hash
 from rlsel.runs.plan import Plan, plan_one
 from rlsel.runs.settings import RunOptions, RunSettings
@@ -44,6 +43,21 @@ _ROUNDS = 2
 
 _FEWEST = 50
 """Samples to measure on, below which a difference of points says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A coreset whose ratio was found.
+
+    Attributes:
+        plan: What was to be made, at that ratio.
+        coreset: The coreset.
+        metrics: The measurements of each epoch of the target training; none where nothing was trained.
+    """
+
+    plan: Plan
+    coreset: Coreset
+    metrics: Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +125,7 @@ def choose_ratio(
     *,
     setup_seconds: float,
     checkpointing: Checkpointing | None = None,
-) -> Coreset:
+) -> Found:
     """Makes the choices, tries some of them, and returns the one at the smallest ratio that costs little enough.
 
     Args:
@@ -148,11 +162,8 @@ def choose_ratio(
     chosen, plan = made[ratio]
     plan = replace(plan, settings=auto.settings)
     coreset = coreset_of(replace(chosen, seconds=chosen.seconds + prediction.seconds), plan, task)
-    return replace(
-        coreset,
-        provenance=replace(coreset.provenance, prediction=prediction),
-        run=RunInMemory(plan=plan, metrics=rows[chosen.wanted]),
-    )
+    coreset = replace(coreset, provenance=replace(coreset.provenance, prediction=prediction))
+    return Found(plan=plan, coreset=coreset, metrics=rows[chosen.wanted])
 
 
 def _places(made: Made, plan: Plan, task: SelectionTask) -> Tensor:

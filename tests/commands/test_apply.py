@@ -32,7 +32,10 @@ from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.reporting import SilentReporter
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
-FILES = {"indices.npy", "scores.npy", "labels.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
+FILES = {
+    *("indices.npy", "scores.npy", "labels.npy", "selected.csv", "coreset.json"),
+    *("config.yaml", "status.json", "SHA256SUMS"),
+}
 
 Request = Callable[..., ApplyRequest]
 WriteArchive = Callable[..., Path]
@@ -280,6 +283,7 @@ def test_features_that_are_no_numbers_leave_nothing(request_for: Request, source
     tensors = load_file(path)
     save_file({name: torch.full_like(value, torch.nan) if value.is_floating_point() else value
                for name, value in tensors.items()}, path)  # fmt: skip
+    (source / "SHA256SUMS").unlink()
     refused(request_for("new/run"), tmp_path, DataError, "features must be finite numbers")
 
 

@@ -90,7 +90,8 @@ def test_select_takes_the_features_of_a_folder(
     result = program("features", *data, *CUSTOM)
     assert result.folder.parent == working_folder / "outputs/features/imagefolder"
     assert result.folder.name.startswith("averages_")
-    assert {path.name for path in result.folder.iterdir()} == {"features.npy", "config.yaml", "status.json"}
+    left = {"features.npy", "config.yaml", "status.json", "SHA256SUMS"}
+    assert {path.name for path in result.folder.iterdir()} == left
     written = np.load(result.folder / "features.npy")
     assert (written.dtype, written.shape, written.flags.c_contiguous) == (np.float32, (41, 18), True)
     # float32 rounds averages of values of up to 10 by 1e-6

@@ -26,7 +26,10 @@ from rlsel.training.checkpoints import load_tensors
 from rlsel.training.reporting import SilentReporter
 
 QUICK = RLSelector(rollout=64, settle_passes=20)
-FILES = {"indices.npy", "scores.npy", "labels.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
+FILES = {
+    *("indices.npy", "scores.npy", "labels.npy", "selected.csv", "coreset.json"),
+    *("config.yaml", "status.json", "SHA256SUMS"),
+}
 POLICY = {"policy.safetensors", "features.safetensors"}
 
 Request = Callable[..., FinetuneRequest]

@@ -33,7 +33,10 @@ from rlsel.training.reporting import SilentReporter
 from rlsel.training.settings import TrainingSettings
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
-FILES = {"indices.npy", "scores.npy", "labels.npy", "coreset.json", "selected.csv", "config.yaml", "status.json"}
+FILES = {
+    *("indices.npy", "scores.npy", "labels.npy", "selected.csv", "coreset.json"),
+    *("config.yaml", "status.json", "SHA256SUMS"),
+}
 LEARNED = {"metrics.jsonl", "policy.safetensors", "features.safetensors", "target.safetensors", "target.json"}
 
 Request = Callable[..., SelectRequest]
@@ -345,7 +348,7 @@ def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(
     with pytest.raises(KeyboardInterrupt):
         select(request_for("stopped", **several), stopping(at=step))
     folders = sorted(request_for("stopped").options.run_dir.glob("*/*"))
-    assert {state(folder) for folder in folders} == {"running"}
+    assert {state(folder) for folder in folders} == {"interrupted"}
     assert len(list(request_for("stopped").options.run_dir.rglob(".training-*.ckpt"))) == 1
     resumed, expected = run(request_for("stopped", **several)), run(request_for("calm", **several))
     for folder in folders:

@@ -28,7 +28,10 @@ from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.checkpoints import load_tensors
 from rlsel.training.reporting import SilentReporter
 
-FILES = {"indices.npy", "result.json", "model.safetensors", "metrics.jsonl", "config.yaml", "status.json"}
+FILES = {
+    *("indices.npy", "result.json", "model.safetensors", "metrics.jsonl"),
+    *("config.yaml", "status.json", "SHA256SUMS"),
+}
 RESULT = [
     *("top1_last", "top1_best", "top5_last", "worst_class_last", "num_train", "epochs", "steps", "seconds"),
     *("images_per_second", "model", "seed", "indices_sha256", "ood"),
@@ -238,7 +241,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(
     with pytest.raises(KeyboardInterrupt):
         train_on_subset(request_for("stopped"), stopping(at=step))
     stopped = request_for("stopped").options.run_dir
-    assert json.loads((stopped / "status.json").read_text())["state"] == "running"
+    assert json.loads((stopped / "status.json").read_text())["state"] == "interrupted"
     assert not (stopped / "result.json").exists()
     assert comparable(run(request_for("stopped"))) == comparable(run(request_for("calm")))
 

@@ -113,7 +113,7 @@ def test_an_interruption_leaves_runs_to_go_on_with(tmp_path: Path) -> None:
     folder = run_at(tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
         begin_and_raise([folder], KeyboardInterrupt())
-    assert status(folder.path)["state"] == "running"
+    assert status(folder.path)["state"] == "interrupted"
     assert (folder.path / "half.npy").exists()
 
 

@@ -84,6 +84,7 @@ OTHER_VALUES: Mapping[type, Mapping[str, Any]] = {
         "checkpoint": "best_r2",
         "conditioned": True,
         "trials": 7,
+        "trial_share": 0.7,
     },
     A2C: {
         "distribution": "beta",

@@ -1,5 +1,7 @@
 """State on disk."""
 
+import hashlib
+import io
 from pathlib import Path
 
 import pytest
@@ -56,22 +58,40 @@ def test_a_damaged_state_is_refused(tmp_path: Path, content: bytes) -> None:
         load_state(path)
 
 
+def write_state(path: Path, state: object) -> None:
+    """Writes a file with the right checksum, whatever is in it."""
+    content = io.BytesIO()
+    torch.save(state, content)
+    digest = hashlib.sha256(content.getvalue()).hexdigest()
+    path.write_bytes(f"rlsel state 3 {digest}\n".encode() + content.getvalue())
+
+
 def test_a_state_that_would_run_code_is_refused(tmp_path: Path) -> None:
     class Code:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return eval, ("1 / 0",)
 
     path = tmp_path / "state"
-    torch.save({"format_version": 1, "code": Code()}, path)
+    write_state(path, {"code": Code()})
     with pytest.raises(CoresetError, match=r"cannot read .*UnpicklingError"):
         load_state(path)
 
 
 def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state"
-    torch.save({"format_version": 99}, path)
+    torch.save({"format_version": 1}, path)
     with pytest.raises(CoresetError, match="another version"):
         load_state(path)
+
+
+def test_one_flipped_bit_in_a_state_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    save_state(path, {"weights": torch.zeros(100)})
+    good = path.read_bytes()
+    for place in range(0, len(good), 7):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(CoresetError, match=rf"cannot read {path}: it is damaged"):
+            load_state(path)
 
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -228,7 +228,8 @@ class _Given:
             features=self._digest,
         )
         with self._setup.device.computing() as fabric:
-            return choose_ratio(auto, self._task(fabric), setup_seconds=time.monotonic() - self._began)
+            found = choose_ratio(auto, self._task(fabric), setup_seconds=time.monotonic() - self._began)
+        return replace(found.coreset, run=RunInMemory(plan=found.plan, metrics=found.metrics))
 
     def _task(self, fabric: Fabric) -> SelectionTask:
         return SelectionTask(

@@ -16,6 +16,7 @@ from rlsel.cutting import cut
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.provenance import Provenance
+from rlsel.runs.folder import require_apart
 from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
 from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
@@ -51,7 +52,10 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
                 one.save(cut(scores, dataset, origin, reporter.note))
 
     planned = [_planned(request, selector, recorded, ratio) for ratio in request.ratios]
-    return make_missing(planned, work, settings=request.settings, options=request.options, needs_labels=False)
+    require_apart([one.folder for one in planned], "run", request.run)
+    return make_missing(
+        planned, work, settings=request.settings, options=request.options, reporter=reporter, needs_labels=False
+    )
 
 
 def _planned(request: ApplyRequest, selector: RLSelector, recorded: Provenance, ratio: float) -> Planned:

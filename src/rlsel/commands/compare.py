@@ -5,19 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlsel.commands.outcomes import PartlyFailedError
-from rlsel.comparing.core import carry_out, prepare
+from rlsel.comparing.core import Prepared, carry_out, prepare
 from rlsel.comparing.request import CompareRequest
 from rlsel.comparing.results import Results
 from rlsel.comparing.settings import comparison_settings, shared_settings
+from rlsel.files import make_folder
 from rlsel.report.comparison_plot import comparison_png
 from rlsel.runs.comparison_files import PAGE_FILE, write_comparison
 from rlsel.runs.folder import OUTPUTS, RunFolder, check_writable
 from rlsel.runs.layout import settings_hash
+from rlsel.runs.locking import held
 from rlsel.training.reporting import Reporter
 
 
 def compare(request: CompareRequest, reporter: Reporter) -> Path:
     """Makes the selections and trainings that do not exist yet, and writes the tables and the picture of all.
+
+    A comparison that another process makes in the same folder is waited for: what it made is there then.
 
     Returns:
         The folder of the comparison.
@@ -29,6 +33,11 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
     place = _place(request)
     check_writable(place)
     prepared = prepare(request, place, reporter)
+    with held(make_folder(place), on_wait=lambda: reporter.note(f"waits for the other process that works in {place}")):
+        return _carry_out(prepared, place)
+
+
+def _carry_out(prepared: Prepared, place: Path) -> Path:
     settings = comparison_settings(prepared.request)
     folder = RunFolder(path=place, digest=settings_hash(settings))
     folder.begin("compare", settings)
@@ -37,6 +46,9 @@ def compare(request: CompareRequest, reporter: Reporter) -> Path:
         _write(folder.path, results)
     except Exception as error:
         folder.set_state("failed", f"{type(error).__name__}: {error}")
+        raise
+    except KeyboardInterrupt:
+        folder.set_state("interrupted")
         raise
     if results.failures:
         folder.set_state("failed", results.failed)

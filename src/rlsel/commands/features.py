@@ -9,7 +9,8 @@ from rlsel.data.description import tell
 from rlsel.data.variation import apply_variation
 from rlsel.embedding import embed
 from rlsel.files import write_array
-from rlsel.runs.folder import OUTPUTS, RunFolder, begun, check_writable
+from rlsel.run_files import CONFIG_FILE, seal
+from rlsel.runs.folder import OUTPUTS, RunFolder, begun, check_writable, note_damage
 from rlsel.runs.layout import data_and_model, settings_hash
 from rlsel.training.reporting import Reporter
 
@@ -32,9 +33,11 @@ def features(request: FeaturesRequest, reporter: Reporter) -> Path:
         return folder.path
     check_writable(folder.path)
     dataset = apply_variation(request.dataset.load(), request.variation)
+    note_damage([folder], reporter.note)
     with request.options.device.computing() as fabric, begun([folder], "features", [settings]):
         embedding = embed(dataset, request.model, fabric=fabric, seed=request.seed)
         write_array(folder.path / FEATURES_FILE, embedding.features)
+        seal(folder.path, (CONFIG_FILE, FEATURES_FILE))
         folder.set_state("complete")
     tell(dataset, reporter.note)
     for line in embedding.notes:

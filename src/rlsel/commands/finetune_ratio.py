@@ -16,6 +16,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError
 from rlsel.finetuning import Finetuning
+from rlsel.runs.folder import require_apart
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
 from rlsel.runs.reader import read_run
@@ -59,7 +60,8 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
                 one.save(replace(cut(scores, dataset, origin, reporter.note), policy=policy))
 
     planned = [_planned(request, selector, ratio) for ratio in request.ratios]
-    return make_missing(planned, work, settings=request.settings, options=request.options)
+    require_apart([one.folder for one in planned], "run", request.run)
+    return make_missing(planned, work, settings=request.settings, options=request.options, reporter=reporter)
 
 
 def _selector(request: FinetuneRequest) -> RLSelector:

@@ -10,9 +10,10 @@ from lightning_fabric import Fabric
 from rlsel.budget import kept_count
 from rlsel.data.dataset import Dataset
 from rlsel.runs.datasets import read_dataset
-from rlsel.runs.folder import common_parent, to_make
+from rlsel.runs.folder import common_parent, note_damage, to_make
 from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunOptions, RunSettings
+from rlsel.training.reporting import Reporter
 
 Work = Callable[[Sequence[Planned], Dataset, Fabric], None]
 """Checks what is left to check, then makes coresets of a data set on a device, and saves them."""
@@ -24,6 +25,7 @@ def make_missing(
     *,
     settings: RunSettings,
     options: RunOptions,
+    reporter: Reporter,
     needs_labels: bool = True,
 ) -> Path:
     """Makes the planned coresets that do not exist yet.
@@ -33,6 +35,7 @@ def make_missing(
         work: Makes what is missing.
         settings: Name the data set.
         options: Where and on what.
+        reporter: Told what is made again since it is damaged.
         needs_labels: Whether something is to be trained on the labels.
 
     Returns:
@@ -46,6 +49,7 @@ def make_missing(
         dataset = read_dataset(settings, needs_labels=needs_labels)
         for one in planned:
             kept_count(one.wanted.ratio, len(dataset.train))
+        note_damage([one.folder for one in missing], reporter.note)
         with options.device.computing() as fabric:
             work(missing, dataset, fabric)
     return common_parent(planned, options.run_dir)

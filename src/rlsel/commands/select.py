@@ -16,7 +16,8 @@ from rlsel.making import make
 from rlsel.predicting import AutoPlan, choose_ratio
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.datasets import features_digest, read_dataset, read_features
-from rlsel.runs.folder import begun, check_writable
+from rlsel.runs.folder import begun, check_writable, note_damage
+from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Planned, planned_selection
 from rlsel.runs.settings import RunOptions
 from rlsel.selectors.base import SelectionTask
@@ -34,18 +35,26 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
     """
     began = time.monotonic()
     if request.tolerance is not None:
-        return _find_ratio(request, reporter, began)
+        found = _find_ratio(request, reporter, began)
+        if request.report:
+            _show([found], request, reporter)
+        return found
 
     def work(missing: Sequence[Planned], dataset: Dataset, fabric: Fabric) -> None:
         task = _task(request, dataset, fabric, reporter)
         make(missing, task, began=began, resume=request.options.resume == "auto")
 
     planned = plan(request)
-    folder = make_missing(planned, work, settings=request.settings, options=request.options)
+    folder = make_missing(planned, work, settings=request.settings, options=request.options, reporter=reporter)
     if request.report:
-        for one in planned:
-            report(ReportRequest(run=one.folder.path, options=RunOptions(device=request.options.device)), reporter)
+        _show([one.folder.path for one in planned], request, reporter)
     return folder
+
+
+def _show(folders: Sequence[Path], request: SelectRequest, reporter: Reporter) -> None:
+    """Gives each run folder its page."""
+    for folder in folders:
+        report(ReportRequest(run=folder, options=RunOptions(device=request.options.device)), reporter)
 
 
 def _task(request: SelectRequest, dataset: Dataset, fabric: Fabric, reporter: Reporter) -> SelectionTask:
@@ -75,6 +84,7 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
     if resume and folder.complete:
         return folder.path
     check_writable(folder.path)
+    note_damage([folder], reporter.note)
     dataset = read_dataset(request.settings)
     with options.device.computing() as fabric:
         task = _task(request, dataset, fabric, reporter)
@@ -82,8 +92,12 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
             begun([folder], "select", [auto.settings]),
             training_checkpoint(folder.path, folder.digest, resume=resume) as checkpointing,
         ):
-            coreset = choose_ratio(auto, task, setup_seconds=time.monotonic() - began, checkpointing=checkpointing)
-            coreset.save(folder.path)
+            metrics = MetricsFile(folder.path / METRICS_FILE)
+            chosen = choose_ratio(auto, task, setup_seconds=time.monotonic() - began, checkpointing=checkpointing)
+            for row in chosen.metrics:
+                metrics.append(row)
+            chosen.coreset.save(folder.path)
+            folder.set_state("complete")
     return folder.path
 
 

@@ -14,6 +14,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.data.variation import Variation
 from rlsel.errors import CoresetError
 from rlsel.index_files import IndexFile, read_index_file
+from rlsel.run_files import require_intact
 from rlsel.runs.reader import read_run
 
 _LEAST = 2
@@ -49,7 +50,10 @@ def load_subset(given: Path | None) -> Coreset | IndexFile | None:
     if given.is_dir():
         return read_run(given, "coreset").finished_coreset()
     beside_record = given.name in (INDICES_FILE, RECORD_FILE) and (given.parent / RECORD_FILE).is_file()
-    return read_index_file(given) if given.is_file() and not beside_record else Coreset.load(given)
+    if beside_record or not given.is_file():
+        return Coreset.load(given)
+    require_intact(given.parent, given.name)  # it may be a file of a run, as selected.csv is
+    return read_index_file(given)
 
 
 def subset_of(given: Coreset | IndexFile | None, dataset: Dataset, variation: Variation) -> Subset:

@@ -10,7 +10,7 @@ from rlsel.commands.subsets import Subset, load_subset, subset_of
 from rlsel.coreset import indices_sha256
 from rlsel.errors import ConfigurationError
 from rlsel.runs.datasets import read_dataset, read_further_datasets
-from rlsel.runs.folder import OUTPUTS, RunFolder, cell_name, check_writable
+from rlsel.runs.folder import OUTPUTS, RunFolder, cell_name, check_writable, note_damage, require_apart
 from rlsel.runs.layout import are_defaults, settings_hash, training_settings
 from rlsel.runs.training_run import train_in
 from rlsel.training.reporting import Reporter
@@ -43,8 +43,11 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
     folder = RunFolder(path=place.absolute(), digest=digest)
     if request.options.resume == "auto" and folder.complete:
         return folder.path
+    if request.coreset is not None:
+        require_apart([folder], "coreset", request.coreset)
     further = read_further_datasets(request.evaluation, request.settings, dataset)
     check_writable(folder.path)
+    note_damage([folder], reporter.note)
     source = subset.title if request.coreset is None else str(request.coreset.absolute())
     with request.options.device.computing() as fabric:
         result = train_in(

@@ -12,7 +12,7 @@ from rlsel.comparing.results import overlaps, run_of
 from rlsel.evaluation.comparison import RANDOM, Run
 from rlsel.files import make_folder
 from rlsel.runs.compared_training import read_compared_training
-from rlsel.runs.folder import RunFolder, to_make
+from rlsel.runs.folder import RunFolder, note_damage, to_make
 from rlsel.training.reporting import Reporter
 
 
@@ -59,6 +59,7 @@ class Account:
             missing = to_make(coresets, again=self._again)
             jobs = self._plan.select_jobs(seed, missing)
             self._selecting[seed] = len(jobs)
+            note_damage([one.folder for one in missing], self._reporter.note)
             for one in missing:
                 # not left to the processes: one whose run is refused removes the folders that it made, with all in them
                 make_folder(one.folder.path.parent)
@@ -115,6 +116,7 @@ class Account:
         if folder.complete and not self._again:
             self._done.add(digest)
             return []
+        note_damage([folder], self._reporter.note)
         self._scheduled.add(digest)
         make_folder(folder.path.parent)
         return [replace(job, folder=folder)]

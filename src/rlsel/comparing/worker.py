@@ -23,11 +23,13 @@ from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.evaluation.subset_training import train_on
 from rlsel.files import read_array
 from rlsel.making import make
+from rlsel.run_files import seal
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.compared_training import write_compared_training
 from rlsel.runs.datasets import read_dataset, read_further_datasets
 from rlsel.runs.folder import RunFolder, begun
 from rlsel.runs.layout import training_settings
+from rlsel.runs.locking import held
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunSettings
@@ -73,6 +75,7 @@ class JobWorker:
         start = time.monotonic()
         failures: list[Failure] = []
         try:
+            self._wait_for(job)
             if isinstance(job, SelectJob):
                 self._select(job, dataset, failures)
             else:
@@ -82,6 +85,13 @@ class JobWorker:
             for folder in job.folders:
                 _mark_failed(folder, error)
         return JobEnd(seconds=time.monotonic() - start, failures=tuple(failures))
+
+    def _wait_for(self, job: Job) -> None:
+        """Waits until the processes of a comparison that was killed, which end by themselves, are out of the way."""
+        for folder in job.folders:
+            if folder.path.is_dir():
+                with held(folder.path, on_wait=lambda: self.reporter.note(f"{job.title}: waits for another process")):
+                    pass
 
     def _select(self, job: SelectJob, dataset: Dataset, failures: list[Failure]) -> None:
         def fail(planned: Sequence[Planned], error: Exception) -> None:
@@ -132,6 +142,7 @@ class JobWorker:
                 corrupted_kept=kept_share(places, dataset.train.corrupted),
                 peak_rss_bytes=peak_memory(),
             )
+            seal(folder.path)
             folder.set_state("complete")
 
     def _recorded(self, job: TrainJob) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from rlsel.errors import ConfigurationError
 from rlsel.evaluation.robustness import FurtherAccuracy
 from rlsel.evaluation.subset_training import SubsetResult
 from rlsel.files import write_json
+from rlsel.run_files import require_intact
 from rlsel.runs.reader import unreadable
 from rlsel.runs.training_run import RESULT_FILE
 from rlsel.structure import as_node, build, required_settings, setting_names
@@ -83,6 +84,7 @@ def read_compared_training(folder: Path) -> ComparedTraining:
         CoresetError: if the file is missing or damaged.
     """
     path = folder / RESULT_FILE
+    require_intact(folder, RESULT_FILE)
     try:
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         node = as_node(content, "the result")

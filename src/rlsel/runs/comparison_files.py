@@ -14,6 +14,7 @@ from typing import Any
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.evaluation.comparison import Run, Summary
 from rlsel.files import write_atomically, write_text
+from rlsel.run_files import require_intact, seal
 from rlsel.runs.reader import State, read_run, unreadable
 from rlsel.structure import Built, build
 
@@ -98,7 +99,7 @@ class RecordedComparison:
 def write_comparison(
     folder: Path, *, runs: Sequence[Run], summaries: Sequence[Summary], page: str, picture: bytes | None
 ) -> None:
-    """Writes the tables, the page and the picture.
+    """Writes the tables, the page and the picture, and the checksums of all.
 
     Args:
         folder: An existing folder.
@@ -115,6 +116,7 @@ def write_comparison(
     write_text(folder / PAGE_FILE, page)
     if picture is not None:
         write_atomically(folder / PICTURE_FILE, lambda file: file.write(picture))
+    seal(folder)
 
 
 def read_comparison(folder: Path | str, key: str = "run") -> RecordedComparison:
@@ -133,6 +135,7 @@ def read_comparison(folder: Path | str, key: str = "run") -> RecordedComparison:
             f"{key} must be the folder of a comparison, got {str(run.folder)!r}, made by rlsel {run.command}: give the "
             "folder that `rlsel compare` printed"
         )
+    require_intact(run.folder, RUNS_FILE, SUMMARY_FILE)
     return RecordedComparison(
         folder=run.folder,
         state=run.state,

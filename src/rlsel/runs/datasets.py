@@ -16,6 +16,7 @@ from rlsel.data.variation import apply_variation
 from rlsel.errors import DataError
 from rlsel.evaluation.robustness import FurtherDataset, read_further
 from rlsel.evaluation.settings import EvaluationSettings
+from rlsel.run_files import require_intact
 from rlsel.runs.settings import RunSettings
 
 
@@ -75,10 +76,12 @@ def features_digest(path: Path | None) -> str | None:
     """Returns the SHA-256, in hexadecimal digits, of the user's features, which stands for them in what is recorded.
 
     Raises:
+        CoresetError: if it is the file of a run, and damaged.
         DataError: if the file cannot be read.
     """
     if path is None:
         return None
+    require_intact(path.parent, path.name)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,22 +1,26 @@
-"""Run folders: where they lie, what state they are in, and that a refused run leaves none behind."""
+"""Run folders: where they lie, what state they are in, and that a refused run leaves none behind.
+
+While a run is made, no other process may work in its folder; what an earlier run left there goes as it begins.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from rlsel.budget import AUTO, format_ratio
+from rlsel.checks import refuse
 from rlsel.errors import RlselError, StorageError
 from rlsel.files import make_folder, write_json, write_text
+from rlsel.run_files import CONFIG_FILE, RUN_FILES, STATUS_FILE, damage_of, remove_run
+from rlsel.runs.locking import held
 
 OUTPUTS = Path("outputs")
-
-CONFIG_FILE, STATUS_FILE = "config.yaml", "status.json"
 
 
 def cell_name(ratio: float | None, seed: int, digest: str | None) -> str:
@@ -45,12 +49,23 @@ class RunFolder:
 
     @property
     def complete(self) -> bool:
-        """Whether it holds the finished result of these very settings."""
+        """Whether it holds the finished result of these very settings, undamaged."""
+        return self._finished and damage_of(self.path) is None
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with which file of the finished result of these settings; None for nothing, and for none."""
+        return damage_of(self.path) if self._finished else None
+
+    @property
+    def _finished(self) -> bool:
         status = _read_status(self.path)
         return status.get("state") == "complete" and status.get("settings_hash") == self.digest
 
     def begin(self, command: str, settings: Mapping[str, Any]) -> None:
-        """Makes the folder and writes the resolved settings.
+        """Makes the folder, empties it of what an earlier run left, and writes the resolved settings.
+
+        An interrupted training of the same settings keeps its checkpoint.
 
         Raises:
             StorageError: if it cannot be written.
@@ -58,8 +73,10 @@ class RunFolder:
         import yaml
 
         make_folder(self.path)
-        write_text(self.path / CONFIG_FILE, yaml.safe_dump({"command": command, **settings}, sort_keys=False))
+        earlier = _read_status(self.path).get("settings_hash", self.digest)
+        remove_run(self.path, checkpoints=earlier != self.digest)
         self.set_state("running")
+        write_text(self.path / CONFIG_FILE, yaml.safe_dump({"command": command, **settings}, sort_keys=False))
 
     def set_state(self, state: str, error: str | None = None) -> None:
         """Writes `status.json`."""
@@ -109,6 +126,30 @@ def to_make(items: Sequence[Item], *, again: bool) -> list[Item]:
     return missing
 
 
+def note_damage(folders: Iterable[RunFolder], note: Callable[[str], object]) -> None:
+    """Tells of each finished result that is to be made again since it is damaged."""
+    for folder in folders:
+        if (damage := folder.damage) is not None:
+            note(f"note: a finished run is made again, since it is damaged: {damage}")
+
+
+def require_apart(folders: Iterable[RunFolder], key: str, source: Path) -> None:
+    """Refuses to replace the run that the new ones start from.
+
+    Args:
+        folders: Where the new runs go.
+        key: The setting that names the source, for messages.
+        source: A run folder, or a file in one.
+
+    Raises:
+        ConfigurationError: if one of the folders is that of the source.
+    """
+    place = source.parent if source.name in RUN_FILES else source
+    for folder in folders:
+        if folder.path.resolve() == place.resolve():
+            raise refuse("run_dir", f"another folder than that of {key}", str(folder.path), "it would be replaced")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Found:
     """What was there before a run began.
@@ -127,36 +168,62 @@ class _Found:
 
     def remove_the_rest(self, path: Path) -> None:
         if self.missing is not None:
-            shutil.rmtree(self.missing, ignore_errors=True)
+            shutil.rmtree(path, ignore_errors=True)
+            self._remove_empty_parents(path)
             return
         for entry in set(path.iterdir()) - self.entries:
             if entry.is_file():
                 entry.unlink()
 
+    def _remove_empty_parents(self, path: Path) -> None:
+        """Removes the folders on the way that did not exist, down to one in which another process made something."""
+        for parent in path.parents:
+            if self.missing not in (parent, *parent.parents):
+                return
+            try:
+                parent.rmdir()
+            except OSError:
+                return
+
 
 @contextmanager
 def begun(folders: list[RunFolder], command: str, settings: Sequence[Mapping[str, Any]]) -> Iterator[None]:
-    """Begins runs, and cleans up where the block does not end well.
+    """Begins runs, keeps other processes out of their folders, and cleans up where the block does not end well.
 
     A user's error removes what was made, and marks a run that was there before as failed; any other error marks the
-    runs as failed; an interruption leaves them to be taken up again.
+    runs as failed; an interruption marks them as interrupted and leaves them to be taken up again.
+
+    Raises:
+        StorageError: if a folder cannot be written, or another process works in it.
     """
-    found = [_Found.at(folder.path) for folder in folders]
-    try:
-        for folder, node in zip(folders, settings, strict=True):
-            folder.begin(command, node)
-        yield
-    except RlselError as error:
-        for before, folder in zip(found, folders, strict=True):
-            before.remove_the_rest(folder.path)
-            if (folder.path / STATUS_FILE).exists() and not folder.complete:
-                folder.set_state("failed", str(error))
-        raise
-    except Exception as error:
-        for folder in folders:
-            if folder.path.is_dir() and not folder.complete:
-                folder.set_state("failed", f"{type(error).__name__}: {error}")
-        raise
+    with ExitStack() as locks:
+        found: list[tuple[_Found, RunFolder]] = []
+        try:
+            for folder in folders:
+                before = _Found.at(folder.path)
+                locks.enter_context(held(make_folder(folder.path)))
+                found.append((before, folder))
+            for folder, node in zip(folders, settings, strict=True):
+                folder.begin(command, node)
+            yield
+        except RlselError as error:
+            for before, folder in reversed(found):
+                before.remove_the_rest(folder.path)
+                if (folder.path / STATUS_FILE).exists() and not folder.complete:
+                    folder.set_state("failed", str(error))
+            raise
+        except Exception as error:
+            _mark_unfinished(folders, "failed", f"{type(error).__name__}: {error}")
+            raise
+        except KeyboardInterrupt:
+            _mark_unfinished(folders, "interrupted")
+            raise
+
+
+def _mark_unfinished(folders: Iterable[RunFolder], state: str, error: str | None = None) -> None:
+    for folder in folders:
+        if folder.path.is_dir() and not folder.complete:
+            folder.set_state(state, error)
 
 
 def _first_missing(path: Path) -> Path | None:

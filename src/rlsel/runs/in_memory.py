@@ -7,12 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rlsel.files import remove_file
-from rlsel.runs.folder import RunFolder
+from rlsel.runs.folder import RunFolder, begun
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Plan
-from rlsel.runs.target import INPUT_FILE, TARGET_FILE
-from rlsel.selectors.policy_state import FEATURES_FILE, POLICY_FILE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,17 +29,15 @@ class RunInMemory:
         """Writes settings and measurements; after the block, that the run is complete.
 
         Args:
-            folder: An existing folder; the policy, the target model and the measurements of another run in it go.
+            folder: An existing folder; what another run left in it goes.
 
         Raises:
             StorageError: if that is not possible.
         """
-        for stale in (METRICS_FILE, POLICY_FILE, FEATURES_FILE, TARGET_FILE, INPUT_FILE):
-            remove_file(folder / stale)
         run = RunFolder(path=folder, digest=self.plan.digest)
-        run.begin(self.plan.command, self.plan.settings)
-        metrics = MetricsFile(folder / METRICS_FILE)
-        for row in self.metrics:
-            metrics.append(row)
-        yield
-        run.set_state("complete")
+        with begun([run], self.plan.command, [self.plan.settings]):
+            metrics = MetricsFile(folder / METRICS_FILE)
+            for row in self.metrics:
+                metrics.append(row)
+            yield
+            run.set_state("complete")

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from rlsel.coreset import RECORD_FILE, Coreset
 from rlsel.errors import CoresetError
 from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.run_files import CONFIG_FILE, STATUS_FILE, require_intact
 from rlsel.runs import rebuilding
-from rlsel.runs.folder import CONFIG_FILE, STATUS_FILE
 from rlsel.runs.metrics import METRICS_FILE
 from rlsel.runs.settings import RunSettings
 from rlsel.runs.target import INPUT_FILE, TARGET_FILE, TargetInput, load_target, load_target_input
@@ -21,8 +21,8 @@ from rlsel.selectors.base import Selector
 from rlsel.selectors.policy_state import FEATURES_FILE, POLICY_FILE, StoredPolicy
 from rlsel.structure import as_node
 
-State = Literal["running", "complete", "failed"]
-"""How far a run got; one that was interrupted says `running`."""
+State = Literal["running", "complete", "failed", "interrupted"]
+"""How far a run got; one that was killed, so that it could not say so, is `running` for ever."""
 
 _AGAIN = "make the run again with resume=never"
 
@@ -91,11 +91,13 @@ class Run:
     def metrics(self) -> tuple[Mapping[str, float | None], ...]:
         """What each epoch measured; none where nothing was trained, and a `CoresetError` for a damaged file."""
         path = self.folder / METRICS_FILE
+        require_intact(self.folder, METRICS_FILE)
         return tuple(_read_rows(path)) if path.is_file() else ()
 
     @cached_property
     def policy(self) -> StoredPolicy | None:
         """What learned the coreset; None for another method, and a `CoresetError` for a missing or damaged file."""
+        require_intact(self.folder, POLICY_FILE, FEATURES_FILE)
         if not self._has(POLICY_FILE, FEATURES_FILE):
             return None
         try:
@@ -117,6 +119,7 @@ class Run:
     @cached_property
     def target(self) -> TargetInput | None:
         """What the stored target model takes; None without one, and a `CoresetError` for a damaged record of it."""
+        require_intact(self.folder, INPUT_FILE)
         return load_target_input(self.folder) if self._has(TARGET_FILE, INPUT_FILE) else None
 
     def target_model(self, spec: ModelSpec) -> TargetModel:
@@ -128,6 +131,7 @@ class Run:
         Raises:
             CoresetError: if a file is missing or damaged, or of another architecture.
         """
+        require_intact(self.folder, TARGET_FILE, INPUT_FILE)
         return load_target(self.folder, spec, load_target_input(self.folder))
 
     def run_settings(self) -> RunSettings:
@@ -213,9 +217,10 @@ def _read_settings(folder: Path, key: str) -> dict[str, Any]:
         runs = sorted(str(found.parent.relative_to(folder)) for found in folder.glob(f"*/*/{CONFIG_FILE}"))
         remedy = f"choose one of the runs in it, for example {runs[0]}" if runs else f"it has no {CONFIG_FILE}"
         raise CoresetError(f"{key} must be the folder of a finished run, got {str(folder)!r}: {remedy}")
+    require_intact(folder, CONFIG_FILE)
     try:
         nodes = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError) as error:  # ValueError: no text, or a date that there is not
         raise unreadable(path, type(error).__name__) from error
     if not isinstance(nodes, dict):
         raise unreadable(path, "it holds no settings")
@@ -233,8 +238,8 @@ def _read_state(path: Path) -> State:
     except ValueError as error:
         raise unreadable(path, "it is no JSON") from error
     state = status.get("state") if isinstance(status, dict) else None
-    if state not in ("running", "complete", "failed"):
-        raise unreadable(path, f"its state must be running, complete or failed, got {state!r}")
+    if state not in get_args(State):
+        raise unreadable(path, f"its state must be one of {', '.join(get_args(State))}, got {state!r}")
     return cast("State", state)
 
 

@@ -17,6 +17,7 @@ from rlsel.data.description import tell
 from rlsel.evaluation.robustness import FurtherDataset
 from rlsel.evaluation.subset_training import SubsetResult, train_on
 from rlsel.files import write_array, write_json
+from rlsel.run_files import seal
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.folder import RunFolder, begun
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
@@ -77,5 +78,6 @@ def train_in(
         )
         save_tensors(folder.path / MODEL_FILE, model.state_dict())
         write_json(folder.path / RESULT_FILE, asdict(result))
+        seal(folder.path)
         folder.set_state("complete")
     return result

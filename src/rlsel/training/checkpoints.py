@@ -6,6 +6,8 @@ what an interrupted run leaves for itself, read with torch's loader that takes n
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,8 @@ from rlsel.files import write_atomically
 
 _FORMAT_VERSION = 1
 
-_STATE_VERSION = 2
-"""Version 1 did not hold the order of the pass that it was in."""
+_STATE = b"rlsel state 3 "
+"""What a file of a state begins with; the SHA-256 of the rest, which torch does not check, follows in the same line."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -48,7 +50,11 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Writes nested dicts and lists of tensors, numbers and strings, atomically."""
-    write_atomically(path, lambda file: torch.save({"format_version": _STATE_VERSION, **state}, file))
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    data = content.getbuffer()
+    first_line = _STATE + hashlib.sha256(data).hexdigest().encode() + b"\n"
+    write_atomically(path, lambda file: file.writelines((first_line, data)))
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -58,9 +64,14 @@ def load_state(path: Path) -> dict[str, Any]:
         CoresetError: if the file is damaged or of another version.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            first_line, data = file.readline(), file.read()
+        if first_line != _STATE + hashlib.sha256(data).hexdigest().encode() + b"\n":
+            raise ValueError("another checksum")
+        state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except ValueError as error:
+        reason = "it is damaged, or of another version of rlsel"
+        raise CoresetError(f"cannot read {path}: {reason}: remove it, or use resume=never") from error
     except Exception as error:
         raise CoresetError(f"cannot read {path}: {type(error).__name__}: remove it, or use resume=never") from error
-    if state.get("format_version") != _STATE_VERSION:
-        raise CoresetError(f"{path} was written by another version of rlsel: remove it, or use resume=never")
     return state
