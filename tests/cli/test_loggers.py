@@ -24,10 +24,10 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_a_table_has_a_row_an_epoch_and_goes_on_with_the_next_training(tmp_path: Path) -> None:
     node = {"csv": {"_target_": "rlsel.cli.loggers.CsvLog", "folder": str(tmp_path)}}
-    (reporter,) = open_loggers(node, "select/digits")
-    assert not list(tmp_path.iterdir()), "nothing is written before something is trained"
-    train(reporter)
-    train(reporter, steps=10)
+    with open_loggers(node, "select/digits") as (reporter,):
+        assert not list(tmp_path.iterdir()), "nothing is written before something is trained"
+        train(reporter)
+        train(reporter, steps=10)
     table = rows(tmp_path / "select" / "digits" / "version_0" / "metrics.csv")
     assert [(row["step"], row["epoch"], row["loss"]) for row in table] == [
         ("10", "1", "1.0"),

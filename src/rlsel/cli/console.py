@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from rlsel.cli.loggers import open_loggers
@@ -22,8 +23,9 @@ _NOT_SHOWN = frozenset({"epoch", "step", "seconds", "learning_rate"})
 _SECONDS_BETWEEN_LINES = 1.0
 
 
-def make_reporter(composed: Composed, *, alone: bool) -> Reporter:
-    """Makes the reporter of a run: the console and the loggers that the user chose.
+@contextmanager
+def reporting(composed: Composed, *, alone: bool) -> Iterator[Reporter]:
+    """Gives the reporter of a run, the console and the loggers that the user chose, and ends them behind the block.
 
     Args:
         composed: The run's configuration.
@@ -33,10 +35,15 @@ def make_reporter(composed: Composed, *, alone: bool) -> Reporter:
         ConfigurationError: if a logger is not usable.
     """
     if not is_main_process():
-        return SilentReporter()
+        yield SilentReporter()
+        return
     on_screen: Reporter = LiveReporter() if alone and sys.stderr.isatty() else PlainReporter(sys.stderr)
-    loggers = open_loggers(composed.nodes.get("logger") or {}, composed.name)
-    return FanOut([on_screen, *loggers]) if loggers else on_screen
+    with open_loggers(composed.nodes.get("logger") or {}, composed.name) as loggers:
+        reporter = FanOut([on_screen, *loggers]) if loggers else on_screen
+        try:
+            yield reporter
+        finally:
+            reporter.finish()
 
 
 class FanOut:

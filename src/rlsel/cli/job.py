@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from rlsel.cli.composing import Composed, group_options, read_composed
-from rlsel.cli.console import make_reporter
+from rlsel.cli.console import reporting
 from rlsel.cli.failures import COMPOSITION_ERRORS, explain
 from rlsel.cli.help import help_text
 from rlsel.cli.options import Options, parse_options
@@ -86,14 +86,14 @@ class Job:
     def _run(self, config: DictConfig, settings: HydraConf, label: str) -> Outcome:
         try:
             composed = read_composed(config, settings, self.command)
-            with targets_from(opened_packages(composed, settings)):
-                reporter = make_reporter(composed, alone=settings.runtime.choices["hydra/launcher"] == "basic")
-                try:
-                    # what libraries print must not stand among the results
-                    with contextlib.redirect_stdout(sys.stderr):
-                        folder = self.command.run(composed, reporter)
-                finally:
-                    reporter.finish()
+            alone = settings.runtime.choices["hydra/launcher"] == "basic"
+            with (
+                targets_from(opened_packages(composed, settings)),
+                # what libraries print must not stand among the results
+                contextlib.redirect_stdout(sys.stderr),
+                reporting(composed, alone=alone) as reporter,
+            ):
+                folder = self.command.run(composed, reporter)
         except RlselError as error:
             print_error(label + str(error))
             return Outcome(code=2)
