@@ -158,6 +158,7 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
         "wall_seconds": 1.5,
         "peak_rss_bytes": 2**20,
         "outcome": None,
+        "prediction": None,
         "indices_sha256": hashlib.sha256((tmp_path / "run" / "indices.npy").read_bytes()).hexdigest(),
         "parent": None,
     }

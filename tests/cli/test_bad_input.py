@@ -65,7 +65,7 @@ ROWS = [
     ("select policy=nope", "policy must be one of a2c, .*, got 'nope'"),
     ("select reward=nope", "reward must be one of cover, .*, got 'nope'"),
     ("select +experiment=nope", "experiment must be one of .*paper.*, got 'nope'"),
-    ("select logger=nope", "logger must be one of csv, tensorboard, got 'nope'"),
+    ("select logger=nope", "logger must be one of csv, mlflow, tensorboard, wandb, got 'nope'"),
     (
         "select hydra/launcher=nope",
         "hydra/launcher must be one of basic.*, got 'nope': .*pip install hydra-nope-launcher",

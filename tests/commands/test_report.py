@@ -84,13 +84,15 @@ def _archive(folder: Path) -> str:
 
 def test_data_that_moved_leaves_the_page_without_pictures_unless_told_where(runs: Path, tmp_path: Path) -> None:
     run = runs / "rl_selector"
-    config = (run / "config.yaml").read_text()
-    archive = _archive(run)
-    (run / "config.yaml").write_text(config.replace(archive, str(tmp_path / "gone.npz")))
-    report(ReportRequest(run=run), SilentReporter())
-    assert "There are no pictures: arrays: dataset.path must be an existing file" in read(run).text
-    assert read(run).payload["columns"], "the features are those of the run"
-    report(ReportRequest(run=run, dataset=Arrays(path=Path(archive))), SilentReporter())
+    archive = Path(_archive(run))
+    moved = archive.rename(tmp_path / "moved.npz")
+    try:
+        report(ReportRequest(run=run), SilentReporter())
+        assert "There are no pictures: arrays: dataset.path must be an existing file" in read(run).text
+        assert read(run).payload["columns"], "the features are those of the run"
+        report(ReportRequest(run=run, dataset=Arrays(path=moved)), SilentReporter())
+    finally:
+        moved.rename(archive)
     assert "There are no pictures" not in read(run).text
 
 
