@@ -431,6 +431,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+def test_no_name_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"^folder must be the path of a folder, got '': a dot stands for the"):
+        small().save("")
+    assert list(tmp_path.iterdir()) == []
+    small().save(".")
+    assert same(Coreset.load("."), small())
+
+
 @pytest.mark.parametrize(("damage", "message"), DAMAGES.values(), ids=DAMAGES.keys())
 def test_every_damage_is_one_line(tmp_path: Path, damage: Callable[[Path], object], message: str) -> None:
     folder = tmp_path / "run"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hydra._internal.hydra import Hydra
 
 from rlsel.cli.main import main
@@ -130,6 +131,37 @@ def assert_told(done: Result, path: Path) -> None:
     assert done.code == 0, done.err
     if path.name != "status.json":
         assert f"note: a finished run is made again, since it is damaged: {path}: " in done.err.replace("\n", "")
+
+
+def test_every_file_of_every_run_is_covered(undamaged: Path) -> None:
+    runs = [path.parent for path in undamaged.rglob("status.json")]
+    commands = {yaml.safe_load((run / "config.yaml").read_text())["command"] for run in runs}
+    assert commands == {"select", "apply", "finetune-ratio", "train-on-subset", "compare"}
+    for run in runs:
+        listed = {line.split("  ")[1] for line in (run / "SHA256SUMS").read_text().splitlines()[1:]}
+        assert listed | {"status.json", "SHA256SUMS"} == {path.name for path in run.iterdir() if path.is_file()}
+
+
+def test_another_method_in_the_same_folder_leaves_nothing_of_the_first(undamaged: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(undamaged / "learned", tmp_path / "learned")
+    (folder / "mine.txt").write_text("mine")
+    (folder / ".scores.npy.123.part").write_text("half")
+    done = program(tmp_path, *on_data(("select", "selector=random", "run_dir=learned"), undamaged))
+    assert done.code == 0, done.err
+    assert not [path.name for path in folder.iterdir() if path.name.startswith((".", "policy", "target", "features"))]
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
+def test_a_run_is_never_replaced_by_what_starts_from_it(
+    undamaged: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    folder = shutil.copytree(undamaged / "learned", tmp_path / "learned")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    done = program(tmp_path, *command, "run_dir=learned")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.err.startswith("error: run_dir must be another folder than that of ")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 @every(LEARNED)

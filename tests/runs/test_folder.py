@@ -9,7 +9,18 @@ import pytest
 import yaml
 
 from rlsel.errors import ConfigurationError, StorageError
-from rlsel.runs.folder import RunFolder, begun, cell_name, check_writable, common_parent, run_folder, to_make
+from rlsel.run_files import seal
+from rlsel.runs.folder import (
+    RunFolder,
+    begun,
+    cell_name,
+    check_writable,
+    common_parent,
+    note_damage,
+    require_apart,
+    run_folder,
+    to_make,
+)
 
 
 def run_at(path: Path, digest: str = "0123abcd") -> RunFolder:
@@ -115,6 +126,60 @@ def test_an_interruption_leaves_runs_to_go_on_with(tmp_path: Path) -> None:
         begin_and_raise([folder], KeyboardInterrupt())
     assert status(folder.path)["state"] == "interrupted"
     assert (folder.path / "half.npy").exists()
+
+
+def test_another_run_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
+    for name in ("policy.safetensors", "near_duplicates.npy", "SHA256SUMS", ".scores.npy.7.part", "mine.txt"):
+        (tmp_path / name).write_text("of another")
+    (tmp_path / ".training-0123abcd.ckpt").write_text("of another")
+    run_at(tmp_path, "ffffffff").set_state("interrupted")
+    run_at(tmp_path).begin("select", {})
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "config.yaml", "status.json"}
+
+
+def test_a_run_that_begins_again_keeps_its_checkpoint(tmp_path: Path) -> None:
+    run_at(tmp_path).begin("select", {})
+    for name in (".training-0123abcd.ckpt", "scores.npy"):
+        (tmp_path / name).write_text("half of it")
+    run_at(tmp_path).begin("select", {})
+    assert {path.name for path in tmp_path.iterdir()} == {".training-0123abcd.ckpt", "config.yaml", "status.json"}
+
+
+def test_a_damaged_run_is_not_complete_and_says_why(tmp_path: Path) -> None:
+    folder = run_at(tmp_path)
+    folder.begin("select", {})
+    seal(tmp_path)
+    folder.set_state("complete")
+    assert folder.complete
+    assert folder.damage is None
+    (tmp_path / "config.yaml").write_text("")
+    assert not folder.complete
+    notes: list[str] = []
+    note_damage([folder, run_at(tmp_path, "ffffffff"), run_at(tmp_path / "none")], notes.append)
+    assert notes == [
+        f"note: a finished run is made again, since it is damaged: {tmp_path / 'config.yaml'}: its SHA-256 is not the "
+        "one in SHA256SUMS"
+    ]
+
+
+def test_a_run_never_replaces_what_it_starts_from(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    for source in (tmp_path, tmp_path / "link", tmp_path / "indices.npy"):
+        with pytest.raises(ConfigurationError, match=r"^run_dir must be another folder than that of coreset, got "):
+            require_apart([run_at(tmp_path / "a"), run_at(tmp_path)], "coreset", source)
+    for source in (tmp_path / "b", tmp_path / "mine.npy"):
+        require_apart([run_at(tmp_path / "a"), run_at(tmp_path)], "coreset", source)
+
+
+def test_what_another_process_made_beside_survives_a_refused_run(tmp_path: Path) -> None:
+    def fail_late() -> None:
+        with begun([run_at(tmp_path / "new" / "a" / "b")], "select", [{}]):
+            (tmp_path / "new" / "other").mkdir()
+            raise USER_ERROR
+
+    with pytest.raises(ConfigurationError):
+        fail_late()
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["other"]
 
 
 def test_a_file_in_the_way_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
