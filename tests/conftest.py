@@ -23,7 +23,7 @@ from lightning_fabric import fabric as lightning
 from rlsel.data.arrays import Arrays
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.runs.settings import RunSettings
-from rlsel.training.reporting import Reporter, SilentReporter
+from rlsel.training.reporting import Grid, Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
 # the first example of a test pays for imports, and a busy machine for everything: time is no property of the code;
@@ -145,12 +145,13 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class RecordingReporter(SilentReporter):
-    """Keeps the notes, the titles of the trainings, and what was measured in their epochs."""
+    """Keeps the notes, the titles of the trainings, what was measured in their epochs, and how a comparison went."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.trainings: list[str] = []
         self.measurements: list[Mapping[str, float]] = []
+        self.grids: list[Grid] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -160,6 +161,9 @@ class RecordingReporter(SilentReporter):
 
     def epoch(self, measurements: Mapping[str, float]) -> None:
         self.measurements.append(measurements)
+
+    def grid(self, grid: Grid) -> None:
+        self.grids.append(grid)
 
 
 @pytest.fixture

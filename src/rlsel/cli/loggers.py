@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rlsel.errors import ConfigurationError
 from rlsel.structure import Node, as_node, build, target_and_settings
+from rlsel.training.reporting import Grid
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
@@ -87,6 +88,9 @@ class LoggingReporter:
     def finish(self) -> None:
         if self._done:
             self._logger.save()
+
+    def grid(self, grid: Grid) -> None:
+        return
 
 
 def open_loggers(node: Node, name: str) -> list[LoggingReporter]:

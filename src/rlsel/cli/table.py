@@ -19,7 +19,7 @@ GROUPS = frozenset({"dataset", "model", "selector", "policy", "reward", "trainin
 OPTIONAL = frozenset({"logger"})
 """Keys that a composed configuration may lack."""
 
-_EVERYWHERE = frozenset({"run_dir", "resume", "jobs", "device", "logger"})
+_EVERYWHERE = frozenset({"run_dir", "resume", "jobs", "device", "logger", "verbose"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,14 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
                 one.save(cut(scores, dataset, origin, reporter.note))
 
     planned = [_planned(request, selector, recorded, ratio) for ratio in request.ratios]
-    return make_missing(planned, work, settings=request.settings, options=request.options, needs_labels=False)
+    return make_missing(
+        planned,
+        work,
+        settings=request.settings,
+        options=request.options,
+        reporter=reporter,
+        needs_labels=False,
+    )
 
 
 def _planned(request: ApplyRequest, selector: RLSelector, recorded: Provenance, ratio: float) -> Planned:

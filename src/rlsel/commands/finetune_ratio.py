@@ -59,7 +59,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
                 one.save(replace(cut(scores, dataset, origin, reporter.note), policy=policy))
 
     planned = [_planned(request, selector, ratio) for ratio in request.ratios]
-    return make_missing(planned, work, settings=request.settings, options=request.options)
+    return make_missing(planned, work, settings=request.settings, options=request.options, reporter=reporter)
 
 
 def _selector(request: FinetuneRequest) -> RLSelector:

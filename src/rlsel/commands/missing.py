@@ -13,6 +13,7 @@ from rlsel.runs.datasets import read_dataset
 from rlsel.runs.folder import common_parent, to_make
 from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunOptions, RunSettings
+from rlsel.training.reporting import Reporter
 
 Work = Callable[[Sequence[Planned], Dataset, Fabric], None]
 """Checks what is left to check, then makes coresets of a data set on a device, and saves them."""
@@ -24,6 +25,7 @@ def make_missing(
     *,
     settings: RunSettings,
     options: RunOptions,
+    reporter: Reporter,
     needs_labels: bool = True,
 ) -> Path:
     """Makes the planned coresets that do not exist yet.
@@ -33,6 +35,7 @@ def make_missing(
         work: Makes what is missing.
         settings: Name the data set.
         options: Where and on what.
+        reporter: Told at the end what was complete already.
         needs_labels: Whether something is to be trained on the labels.
 
     Returns:
@@ -48,4 +51,20 @@ def make_missing(
             kept_count(one.wanted.ratio, len(dataset.train))
         with options.device.computing() as fabric:
             work(missing, dataset, fabric)
+    if len(missing) < len(planned):
+        reporter.note(taken(len(planned) - len(missing), of=len(planned)))
     return common_parent(planned, options.run_dir)
+
+
+def taken(number: int = 1, *, of: int = 1) -> str:
+    """Says that runs were complete already, in a line for the user.
+
+    Args:
+        number: How many were.
+        of: How many were asked for.
+    """
+    if of == 1:
+        return "note: the run is complete already and is taken as it is: resume=never makes it anew"
+    return (
+        f"note: {number:,} of {of:,} runs are complete already and are taken as they are: resume=never makes all anew"
+    )

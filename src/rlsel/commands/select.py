@@ -8,10 +8,11 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from rlsel.commands.missing import make_missing
+from rlsel.commands.missing import make_missing, taken
 from rlsel.commands.requests import SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.making import make
+from rlsel.paying import balance
 from rlsel.predicting import AutoPlan, choose_ratio
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.datasets import features_digest, read_dataset, read_features
@@ -38,7 +39,7 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
         task = _task(request, dataset, fabric, reporter)
         make(missing, task, began=began, resume=request.options.resume == "auto")
 
-    return make_missing(plan(request), work, settings=request.settings, options=request.options)
+    return make_missing(plan(request), work, settings=request.settings, options=request.options, reporter=reporter)
 
 
 def _task(request: SelectRequest, dataset: Dataset, fabric: Fabric, reporter: Reporter) -> SelectionTask:
@@ -66,6 +67,7 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
     )
     folder = auto.folder(request.settings, request.export, options)
     if resume and folder.complete:
+        reporter.note(taken())
         return folder.path
     check_writable(folder.path)
     dataset = read_dataset(request.settings)
@@ -77,6 +79,7 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
         ):
             coreset = choose_ratio(auto, task, setup_seconds=time.monotonic() - began, checkpointing=checkpointing)
             coreset.save(folder.path)
+    reporter.note(balance(coreset, 0.0, run=folder.path))
     return folder.path
 
 
