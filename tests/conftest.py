@@ -141,7 +141,7 @@ def rlsel(
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the picture of a comparison, which takes as long to draw as a small comparison to compute."""
-    monkeypatch.setattr("rlsel.commands.compare.comparison_png", lambda summaries: b"a picture")
+    monkeypatch.setattr("rlsel.commands.compare.comparison_pictures", lambda summaries: {"png": b"a picture"})
 
 
 class RecordingReporter(SilentReporter):

@@ -48,7 +48,7 @@ _SHARE = "The share of the samples in a pass, with a coreset that is chosen whil
 
 _FIRST = (
     *("run", "format", "part", "mode", "root", "out", "overwrite", "rows"),
-    *("run", "coreset", "ratio", "tolerance", "ratios", "seed", "seeds", "selectors", "variants", "dynamic"),
+    *("coreset", "ratio", "tolerance", "ratios", "seed", "seeds", "selectors", "variants", "dynamic"),
     *("train_models", "budget", "for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
     *("evaluation", "run_dir", "resume", "jobs", "verbose", "logger", "device"),

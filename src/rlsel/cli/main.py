@@ -132,7 +132,8 @@ def overview() -> str:
     lines += [
         "`rlsel COMMAND --help` explains the keys of a command, `rlsel COMMAND --cfg job` shows their values,",
         "`-m` runs every combination of comma-separated values: rlsel select -m ratio=0.3,0.5 seed=0,1",
-        'Completion: eval "$(rlsel -sc install=bash)"',
+        'Completion in bash and zsh: eval "$(rlsel -sc install=bash)", or install=zsh',
+        "Completion in fish: rlsel -sc install=fish | source",
     ]
     return "\n".join(lines)
 
