@@ -22,7 +22,7 @@ from lightning_fabric import fabric as lightning
 from rlsel.data.arrays import Arrays
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.runs.settings import RunSettings
-from rlsel.training.reporting import Reporter, SilentReporter
+from rlsel.training.reporting import Grid, Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
 # the first example of a test pays for imports, and a busy machine for everything: time is no property of the code;
@@ -139,16 +139,17 @@ def rlsel(
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the picture of a comparison, which takes as long to draw as a small comparison to compute."""
-    monkeypatch.setattr("rlsel.commands.compare.comparison_png", lambda summaries: b"a picture")
+    monkeypatch.setattr("rlsel.commands.compare.comparison_pictures", lambda summaries: {"png": b"a picture"})
 
 
 class RecordingReporter(SilentReporter):
-    """Keeps the notes, the titles of the trainings, and what was measured in their epochs."""
+    """Keeps the notes, the titles of the trainings, what was measured in their epochs, and how a comparison went."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.trainings: list[str] = []
         self.measurements: list[Mapping[str, float]] = []
+        self.grids: list[Grid] = []
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -158,6 +159,9 @@ class RecordingReporter(SilentReporter):
 
     def epoch(self, measurements: Mapping[str, float]) -> None:
         self.measurements.append(measurements)
+
+    def grid(self, grid: Grid) -> None:
+        self.grids.append(grid)
 
 
 @pytest.fixture

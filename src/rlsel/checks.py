@@ -88,6 +88,14 @@ def require_each_once(name: str, given: Sequence[object]) -> None:
 
 
 def nearest(given: str, allowed: Collection[str]) -> str:
-    """Returns "did you mean X?" for the name of `allowed` that is most like `given`, or an empty string."""
-    match = get_close_matches(given, allowed, n=1, cutoff=0.6)
-    return f"did you mean {match[0]!r}?" if match else ""
+    """Returns "did you mean X?" for the name of `allowed` that is most like `given`, or an empty string.
+
+    Capitals and hyphens make no difference: `EL2N` is as near to `el2n` as can be.
+    """
+    names = {_spelled(name): name for name in allowed}
+    match = get_close_matches(_spelled(given), names, n=1, cutoff=0.6)
+    return f"did you mean {names[match[0]]!r}?" if match else ""
+
+
+def _spelled(name: str) -> str:
+    return name.casefold().replace("-", "_")

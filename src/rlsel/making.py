@@ -13,7 +13,7 @@ from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
 from rlsel.errors import CoresetError
-from rlsel.paying import balance
+from rlsel.paying import balance, tally
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.layout import settings_hash
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
@@ -42,13 +42,20 @@ def make(
     """
     note = task.reporter.note
     recorded = {one: found for one in planned if resume and (found := _recorded_scores(one, note)) is not None}
+    coresets: list[Coreset] = []
+    training_seconds = 0.0
     with begun_as_planned(planned):
         for one, found in recorded.items():
             with reported([one], on_failure):
-                _cut_again(one, task, found)
+                coresets.append(_cut_again(one, task, found))
         rest = [one for one in planned if one not in recorded]
         if rest:
-            _train_and_make(rest, task, began=began, resume=resume, on_failure=on_failure)
+            made, training_seconds = _train_and_make(rest, task, began=began, resume=resume, on_failure=on_failure)
+            coresets += made
+    if on_failure is None:
+        run = planned[0].folder.path
+        alone = len(coresets) == 1
+        task.reporter.note(balance(coresets[0], training_seconds, run=run) if alone else tally(coresets, run=run))
 
 
 def coreset_of(made: Made, plan: Plan, task: SelectionTask, *, parent: Path | None = None) -> Coreset:
@@ -75,10 +82,13 @@ def _train_and_make(
     began: float,
     resume: bool,
     on_failure: OnFailure[Planned] | None,
-) -> None:
+) -> tuple[list[Coreset], float]:
+    """Returns the coresets, and the most seconds that one of them had of the shared training."""
     own = {one.wanted: one for one in planned}
     metrics = {one.wanted: MetricsFile(one.folder.path / METRICS_FILE) for one in planned}
     digest = settings_hash({"cells": [one.plan.settings for one in planned]})
+    coresets: list[Coreset] = []
+    training_seconds = 0.0
     fail = None if on_failure is None else lambda wanted, error: on_failure([own[one] for one in wanted], error)
     with training_checkpoint(planned[0].folder.path, digest, resume=resume) as checkpointing:
         for made in select_from(
@@ -93,8 +103,9 @@ def _train_and_make(
             with reported([one], on_failure):
                 coreset = coreset_of(made, one.plan, task)
                 one.save(coreset)
-                if len(planned) == 1 and on_failure is None:
-                    task.reporter.note(balance(coreset, made.observed.seconds))
+                coresets.append(coreset)
+                training_seconds = max(training_seconds, made.observed.seconds)
+    return coresets, training_seconds
 
 
 def _recorded_scores(planned: Planned, note: Callable[[str], object]) -> Coreset | None:
@@ -124,7 +135,7 @@ def _recorded_scores(planned: Planned, note: Callable[[str], object]) -> Coreset
     return None
 
 
-def _cut_again(planned: Planned, task: SelectionTask, recorded: Coreset) -> None:
+def _cut_again(planned: Planned, task: SelectionTask, recorded: Coreset) -> Coreset:
     """Cuts recorded scores as planned; trains nothing."""
     recorded.check(size=len(task.dataset.source), fingerprint=task.dataset.fingerprint)
     candidates = task.dataset.train.in_source().numpy()
@@ -136,4 +147,6 @@ def _cut_again(planned: Planned, task: SelectionTask, recorded: Coreset) -> None
         hardness=None if recorded.hardness is None else torch.from_numpy(recorded.hardness[candidates]),
     )
     made = Made(wanted=planned.wanted, scores=scores, observed=Observed(), seconds=recorded.provenance.wall_seconds)
-    planned.save(coreset_of(made, planned.plan, task, parent=recorded.folder))
+    coreset = coreset_of(made, planned.plan, task, parent=recorded.folder)
+    planned.save(coreset)
+    return coreset

@@ -3,32 +3,70 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 
 from rlsel.coreset import Coreset
 
 
-def balance(coreset: Coreset, training_seconds: float) -> str:
-    """Says how much is kept, what it took, and after how many trainings it has paid.
+def balance(coreset: Coreset, training_seconds: float, *, run: Path) -> str:
+    """Says how much is kept, what it took, after how many trainings it has paid, and what to type next.
 
     Args:
         coreset: What was selected.
         training_seconds: How long the target training took, of as many passes over all candidates as the training to
             come is taken to make over the coreset; 0 where none was trained.
+        run: The folder of the run.
 
     Returns:
         A line for the user.
     """
-    counts = [count for count in coreset.class_counts if count]
     kept, of, seconds = len(coreset), coreset.provenance.dataset.candidates, coreset.provenance.wall_seconds
-    each = f"{min(counts)} to {max(counts)}" if min(counts) != max(counts) else f"{counts[0]}"
-    line = f"note: {kept:,} of {of:,} samples are kept, {each} of each class that has any, in {_shown(seconds)}"
+    line = f"note: {kept:,} of {of:,} samples are kept, {_by_class(coreset)}, in {_shown(seconds)}"
     saved = training_seconds * (1 - kept / of)
-    if saved <= 0:
-        return line
-    trainings = math.ceil(seconds / saved)
+    if saved > 0:
+        trainings = math.ceil(seconds / saved)
+        line += (
+            f"; a training like the target's saves about {_shown(saved)} on them where it makes as many passes (none "
+            f"where it takes as many steps), so that the selection has paid after {trainings:,}"
+        )
+    return f"{line}; next: {next_command(run)}"
+
+
+def tally(coresets: Sequence[Coreset], *, run: Path) -> str:
+    """Says how much is kept in several coresets, what they took, and what to type next.
+
+    Args:
+        coresets: What was selected, at least one.
+        run: The folder of the run of one of them.
+
+    Returns:
+        A line for the user.
+    """
+    sizes = [len(coreset) for coreset in coresets]
+    seconds = max(coreset.provenance.wall_seconds for coreset in coresets)
     return (
-        f"{line}; a training like the target's saves about {_shown(saved)} on them where it makes as many passes (none "
-        f"where it takes as many steps), so that the selection has paid after {trainings:,}"
+        f"note: {len(coresets):,} coresets are made, of {min(sizes):,} to {max(sizes):,} samples, the dearest in "
+        f"{_shown(seconds)}; next: {next_command(run)}"
+    )
+
+
+def next_command(run: Path) -> str:
+    """Returns what trains on a coreset, as it is typed where the user stands."""
+    here = Path.cwd()
+    shown = run.relative_to(here) if run.is_relative_to(here) else run
+    return f"rlsel train-on-subset coreset={shlex.quote(str(shown))}"
+
+
+def _by_class(coreset: Coreset) -> str:
+    counts = {place: count for place, count in enumerate(coreset.class_counts) if count}
+    fewest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[fewest] == counts[most]:
+        return f"{counts[most]:,} of each class that has any"
+    names = coreset.provenance.dataset.class_names
+    return (
+        f"fewest of class {names[fewest]!r} ({counts[fewest]:,}) and most of class {names[most]!r} ({counts[most]:,})"
     )
 
 

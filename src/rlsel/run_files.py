@@ -39,6 +39,7 @@ RUN_FILES = (
     "summary.csv",
     "summary.md",
     "comparison.png",
+    "comparison.svg",
     "report.html",
 )
 """What commands leave in their folders. `features.npy` is not here: it may be what the next run is given."""

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import shutil
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -270,9 +271,18 @@ def test_an_extended_comparison_computes_what_is_missing(going_on: Path, reporte
     after = written(going_on)
     assert before.items() <= after.items()
     assert len(rows(going_on)) == 3 * (1 + 2 * 2)
-    trained = [note for note in reporter.notes if "accuracy" in note and "/15 " in note]
+    trained = [grid for grid in reporter.grids if "accuracy" in grid.latest]
     # seed 2 at full, random and el2n 0.5; all selections of the ratio 1 are those of full
     assert len(trained) == 3
+    last = reporter.grids[-1]
+    assert (last.done, last.of) == (15, 15)
+    assert {place: (cell.done, cell.of) for place, cell in last.cells.items()} == dict.fromkeys(
+        [("full", 1.0), ("random", 0.5), ("random", 1.0), ("el2n", 0.5), ("el2n", 1.0)], (3, 3)
+    )
+    accuracies = [
+        float(row["accuracy"]) for row in rows(going_on) if (row["selector"], row["ratio"]) == ("el2n", "0.5")
+    ]
+    assert last.cells["el2n", 0.5].accuracy == pytest.approx(statistics.fmean(accuracies))
     full = [row["accuracy"] for row in rows(going_on) if row["ratio"] == "1.0" and row["seed"] == "2"]
     assert len(full) == 3
     assert len(set(full)) == 1

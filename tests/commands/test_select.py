@@ -250,11 +250,21 @@ def test_a_complete_run_is_not_run_again(request_for: Request, reporter: Any, se
     stamp = (folder / "coreset.json").stat().st_mtime_ns
     assert select(request_for(), reporter) == folder
     assert reporter.trainings == []
+    assert reporter.notes == ["note: the run is complete already and is taken as it is: resume=never makes it anew"]
     assert (folder / "coreset.json").stat().st_mtime_ns == stamp
     # where the data is not needed, it may be gone
     settings.dataset.path.unlink()
     assert select(request_for(), reporter) == folder
     assert result(folder) == before
+
+
+def test_a_selection_ends_with_what_is_kept_and_what_to_type_next(request_for: Request, reporter: Any) -> None:
+    folder = select(request_for(selectors=(Random(),)), reporter)
+    counts = record(folder)["class_counts"]
+    last = reporter.notes[-1]
+    assert last.startswith("note: 27 of 90 samples are kept, ")  # 0.3 of 90
+    assert last.endswith("; next: rlsel train-on-subset coreset=run")
+    assert f"({min(counts)})" in last or f" {min(counts)} of each class" in last
 
 
 def test_a_complete_run_is_run_again_on_demand(request_for: Request, reporter: Any, tmp_path: Path) -> None:
@@ -281,6 +291,9 @@ def test_only_what_is_missing_is_made(request_for: Request, reporter: Any) -> No
     assert len(stamps) == 2
     select(request_for(ratios=(0.3, 0.5, 0.7), selectors=(Random(), EL2N())), reporter)
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    made, there = reporter.notes[-2:]
+    assert made.startswith("note: 4 coresets are made, of 27 to 63 samples, ")  # of 90, 0.3 to 0.7
+    assert there == "note: 2 of 6 runs are complete already and are taken as they are: resume=never makes all anew"
     assert len(list(first.rglob("coreset.json"))) == 6
 
 

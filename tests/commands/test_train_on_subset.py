@@ -96,6 +96,15 @@ def test_a_run_folder_holds_what_the_contract_says(request_for: Request, coreset
     assert load_tensors(folder / "model.safetensors")["head.bias"].shape == (3,)
 
 
+def test_a_training_ends_with_its_test_accuracy(request_for: Request, reporter: Any) -> None:
+    folder = train_on_subset(request_for(), reporter)
+    measured = result(folder)["top1_last"]
+    # half of 90 samples, in batches of 32, twice
+    assert reporter.notes[-1] == f"test accuracy {measured:.4f} of small_cnn, trained on 45 samples for 4 steps"
+    train_on_subset(request_for(), reporter)
+    assert reporter.notes[-1].startswith("note: the run is complete already and is taken as it is")
+
+
 def test_the_training_is_reproducible_and_its_own(request_for: Request, settings: RunSettings) -> None:
     first, again = run(request_for("a")), run(request_for("b"))
     assert comparable(first) == comparable(again)

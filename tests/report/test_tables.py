@@ -63,11 +63,24 @@ def test_columns_that_hold_nothing_are_left_out(summaries: list[Summary]) -> Non
 
 
 def test_lines_for_a_terminal_are_aligned(summaries: list[Summary]) -> None:
-    head, titles, *body = terminal_lines(summaries)
+    head, titles, *body, _ = terminal_lines(summaries)
     assert head == "small_cnn:"
     assert len(body) == 3
     column = titles.index("accuracy")
     assert [line[column : column + 12] for line in body] == ["85.00 ± 5.00", "55.00 ± 5.00", "36.67 ± 3.33"]
+
+
+def test_one_or_two_seeds_want_more(summaries: list[Summary]) -> None:
+    # Student's t at 97.5 %: 12.7062 with one degree of freedom, 2.7764 with four
+    few = (
+        "n interval of two seeds reaches 12.7 standard errors to each side, one of five 2.8: more seeds make it narrow"
+    )
+    assert terminal_lines(summaries)[-1] == f"note: a{few}, as in seeds=[0,1,2,3,4]"
+    assert f"\n\nA{few}" in summary_markdown(summaries, title="t", protocol=["p"], missing=[])
+    alone = summarise([one for one in RUNS if one.seed == 0], {})
+    assert terminal_lines(alone)[-1] == "note: one seed gives no intervals: three or more do, as in seeds=[0,1,2]"
+    enough = summarise([*RUNS, *(replace(one, seed=2) for one in RUNS if one.seed == 0)], {})
+    assert not any(line.startswith("note") for line in terminal_lines(enough))
 
 
 def test_no_runs_are_no_tables() -> None:

@@ -1,6 +1,16 @@
 from typing import Any
 
-from rlsel.training.reporting import NotesOnly, SilentReporter
+from rlsel.training.reporting import Cell, Grid, NotesOnly, SilentReporter
+
+GRID = Grid(
+    cells={
+        ("full", 1.0): Cell(done=2, of=2, accuracy=0.9),
+        ("el2n", 0.3): Cell(done=1, of=2, accuracy=0.8),
+        ("el2n", 0.5): Cell(done=0, of=2, accuracy=None),
+    },
+    seconds_left=None,
+    latest="a training",
+)
 
 
 class Listener:
@@ -22,6 +32,7 @@ def test_notes_are_passed_on_and_the_progress_of_a_training_is_not() -> None:
     reporter.step(1)
     reporter.epoch({"loss": 1.0})
     reporter.finish()
+    reporter.grid(GRID)
     assert listener.notes == ["hello"]
 
 
@@ -32,3 +43,8 @@ def test_silence() -> None:
     reporter.step(1)
     reporter.epoch({"loss": 1.0})
     reporter.finish()
+    reporter.grid(GRID)
+
+
+def test_a_grid_counts_its_trainings() -> None:
+    assert (GRID.done, GRID.of) == (3, 6)

@@ -37,6 +37,7 @@ _SHARED = (
 
 _ONLY_HERE = {
     "selector": "The method, with its settings; `selectors=[a,b]` takes several in its place.",
+    "verbose": "Whether the progress tells how a policy learns, too: its losses, its price, its overlap with itself.",
     "logger": "Further logs of what each epoch measures.",
     "targets_from": (
         "Packages of your own, as in [my_package], whose classes and functions a run folder or a file of --config-dir "
@@ -54,7 +55,7 @@ _FIRST = (
     *("coreset", "ratio", "tolerance", "ratios", "seed", "seeds", "selectors", "variants", "dynamic"),
     *("train_models", "budget", "for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),
-    *("evaluation", "run_dir", "resume", "jobs", "targets_from", "logger", "device"),
+    *("evaluation", "run_dir", "resume", "jobs", "verbose", "targets_from", "logger", "device"),
 )
 """The order of the keys, the most used first; others follow."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rlsel.errors import ConfigurationError
 from rlsel.structure import Node, as_node, build, target_and_settings
+from rlsel.training.reporting import Grid
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
@@ -143,6 +144,9 @@ class LoggingReporter:
         """Ends the log, where a training began it."""
         if self._begun:
             self._log.close(failed=failed)
+
+    def grid(self, grid: Grid) -> None:
+        return
 
 
 @contextmanager

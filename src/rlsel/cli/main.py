@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import rlsel
 from rlsel.checks import nearest
-from rlsel.cli.options import parse_options, with_positional
+from rlsel.cli.options import Options, parse_options, with_positional
 from rlsel.cli.output import is_main_process, print_error, print_result
-from rlsel.cli.table import COMMANDS
+from rlsel.cli.starting import starting_line
+from rlsel.cli.table import COMMANDS, Command
 from rlsel.errors import ConfigurationError, RlselError
+
+if TYPE_CHECKING:
+    from rlsel.cli.job import Outcome
 
 DEFECT, USER_ERROR, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 
@@ -85,15 +90,29 @@ def _run(name: str, arguments: Sequence[str], argv: Sequence[str]) -> int:
     if options.config_dir is not None and not Path(options.config_dir).is_dir():
         raise ConfigurationError(f"option --config-dir must name a folder, got {options.config_dir!r}")
 
-    from rlsel.cli.job import common_folder, run_command, show_help
+    silent = options.shows or "--help" in options.flags or not is_main_process()
+    with contextlib.nullcontext() if silent else starting_line(f"rlsel {name}: reading the settings and the data"):
+        outcomes = _outcomes(command, options, argv)
+    return _conclude(outcomes)
+
+
+def _outcomes(command: Command, options: Options, argv: Sequence[str]) -> list[Outcome]:
+    """Shows what is asked for, or runs the command; Hydra takes a second to import."""
+    from rlsel.cli.job import run_command, show_help
     from rlsel.cli.typed import as_typed
 
     overrides = with_positional(options.overrides, command.positional)
     options = replace(options, overrides=as_typed(overrides, several=options.sweeps))
     if "--help" in options.flags:
         show_help(command, options, argv[0])
-        return 0
-    outcomes = run_command(command, options, argv)
+        return []
+    return run_command(command, options, argv)
+
+
+def _conclude(outcomes: Sequence[Outcome]) -> int:
+    """Prints the folder, and returns the exit code."""
+    from rlsel.cli.job import common_folder
+
     folder = common_folder(outcomes)
     if folder is not None and is_main_process():
         print_result(folder)
@@ -113,12 +132,13 @@ def overview() -> str:
     lines += [
         "`rlsel COMMAND --help` explains the keys of a command, `rlsel COMMAND --cfg job` shows their values,",
         "`-m` runs every combination of comma-separated values: rlsel select -m ratio=0.3,0.5 seed=0,1",
-        'Completion: eval "$(rlsel -sc install=bash)"',
+        'Completion in bash and zsh: eval "$(rlsel -sc install=bash)", or install=zsh',
+        "Completion in fish: rlsel -sc install=fish | source",
     ]
     return "\n".join(lines)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _termination_raises() -> Iterator[None]:
     """Turns SIGTERM into `Terminated` inside the block; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():

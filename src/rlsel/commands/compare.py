@@ -10,7 +10,7 @@ from rlsel.comparing.request import CompareRequest
 from rlsel.comparing.results import Results
 from rlsel.comparing.settings import comparison_settings, shared_settings
 from rlsel.files import make_folder
-from rlsel.report.comparison_plot import comparison_png
+from rlsel.report.comparison_plot import comparison_pictures
 from rlsel.runs.comparison_files import PAGE_FILE, write_comparison
 from rlsel.runs.folder import OUTPUTS, RunFolder, check_writable
 from rlsel.runs.layout import settings_hash
@@ -67,7 +67,7 @@ def _write(folder: Path, results: Results) -> None:
         runs=results.runs,
         summaries=results.summaries,
         page=results.page,
-        picture=comparison_png(results.summaries) if results.summaries else None,
+        pictures=comparison_pictures(results.summaries) if results.summaries else {},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rlsel.commands.missing import taken
 from rlsel.commands.requests import FeaturesRequest
 from rlsel.data.description import tell
 from rlsel.data.variation import apply_variation
@@ -30,6 +31,7 @@ def features(request: FeaturesRequest, reporter: Reporter) -> Path:
     digest = settings_hash(settings)
     folder = RunFolder(path=_place(request, digest).absolute(), digest=digest)
     if request.options.resume == "auto" and folder.complete:
+        reporter.note(taken())
         return folder.path
     check_writable(folder.path)
     dataset = apply_variation(request.dataset.load(), request.variation)

@@ -35,7 +35,7 @@ def make_missing(
         work: Makes what is missing.
         settings: Name the data set.
         options: Where and on what.
-        reporter: Told what is made again since it is damaged.
+        reporter: Told what was complete already, and what is made again since it is damaged.
         needs_labels: Whether something is to be trained on the labels.
 
     Returns:
@@ -52,4 +52,20 @@ def make_missing(
         note_damage([one.folder for one in missing], reporter.note)
         with options.device.computing() as fabric:
             work(missing, dataset, fabric)
+    if len(missing) < len(planned):
+        reporter.note(taken(len(planned) - len(missing), of=len(planned)))
     return common_parent(planned, options.run_dir)
+
+
+def taken(number: int = 1, *, of: int = 1) -> str:
+    """Says that runs were complete already, in a line for the user.
+
+    Args:
+        number: How many were.
+        of: How many were asked for.
+    """
+    if of == 1:
+        return "note: the run is complete already and is taken as it is: resume=never makes it anew"
+    return (
+        f"note: {number:,} of {of:,} runs are complete already and are taken as they are: resume=never makes all anew"
+    )

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from rlsel.commands.missing import make_missing
+from rlsel.commands.missing import make_missing, taken
 from rlsel.commands.report import report
 from rlsel.commands.requests import ReportRequest, SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.making import make
+from rlsel.paying import balance
 from rlsel.predicting import AutoPlan, choose_ratio
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.datasets import features_digest, read_dataset, read_features
@@ -82,6 +83,7 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
     )
     folder = auto.folder(request.settings, request.export, options)
     if resume and folder.complete:
+        reporter.note(taken())
         return folder.path
     check_writable(folder.path)
     note_damage([folder], reporter.note)
@@ -98,6 +100,7 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
                 metrics.append(row)
             chosen.coreset.save(folder.path)
             folder.set_state("complete")
+    reporter.note(balance(chosen.coreset, 0.0, run=folder.path))
     return folder.path
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from rlsel.commands.missing import taken
 from rlsel.commands.requests import TrainOnSubsetRequest
 from rlsel.commands.subsets import Subset, load_subset, subset_of
 from rlsel.coreset import indices_sha256
 from rlsel.errors import ConfigurationError
+from rlsel.evaluation.subset_training import SubsetResult
 from rlsel.runs.datasets import read_dataset, read_further_datasets
 from rlsel.runs.folder import OUTPUTS, RunFolder, cell_name, check_writable, note_damage, require_apart
 from rlsel.runs.layout import are_defaults, settings_hash, training_settings
@@ -42,6 +44,7 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
     place = _place(request, subset, ratio, digest)
     folder = RunFolder(path=place.absolute(), digest=digest)
     if request.options.resume == "auto" and folder.complete:
+        reporter.note(taken())
         return folder.path
     if request.coreset is not None:
         require_apart([folder], "coreset", request.coreset)
@@ -61,12 +64,22 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
             reporter=reporter,
             resume=request.options.resume == "auto",
         )
+    reporter.note(_measured(result))
+    return folder.path
+
+
+def _measured(result: SubsetResult) -> str:
+    """Says in a line what the model is worth."""
     if result.top1_last is None:
-        reporter.note(
+        return (
             "note: nothing was measured, since there is no test data: give some, or hold some out before a selection, "
             "as in rlsel select dataset.holdout=0.2"
         )
-    return folder.path
+    further = [f"{name} {found.top1:.4f}" for name, found in result.ood.items() if found.top1 is not None]
+    return (
+        f"test accuracy {result.top1_last:.4f} of {result.model}, trained on {result.num_train:,} samples for "
+        f"{result.steps:,} steps" + (f"; on other data: {', '.join(further)}" if further else "")
+    )
 
 
 def _place(request: TrainOnSubsetRequest, subset: Subset, ratio: float, digest: str) -> Path:

@@ -13,7 +13,7 @@ from rlsel.evaluation.comparison import RANDOM, Run
 from rlsel.files import make_folder
 from rlsel.runs.compared_training import read_compared_training
 from rlsel.runs.folder import RunFolder, note_damage, to_make
-from rlsel.training.reporting import Reporter
+from rlsel.training.reporting import Cell, Grid, Reporter
 
 
 class Account:
@@ -45,6 +45,7 @@ class Account:
         self._selecting = dict.fromkeys(plan.request.seeds, 0)
         self._scheduled: set[str] = set()
         self._done: set[str] = set()
+        self._accuracies: dict[str, float] = {}
         self._train_seconds: list[float] = []
         self._select_seconds: list[float] = []
         self._lost = 0
@@ -114,7 +115,7 @@ class Account:
         if digest in self._scheduled | self._done:
             return []
         if folder.complete and not self._again:
-            self._done.add(digest)
+            self._add_done(folder)
             return []
         note_damage([folder], self._reporter.note)
         self._scheduled.add(digest)
@@ -139,13 +140,9 @@ class Account:
         if result.failures:
             self._lost += 1
             return []
-        self._done.add(job.folder.digest)
+        accuracy = self._add_done(job.folder)
         self._train_seconds.append(result.seconds)
-        accuracy = read_compared_training(job.folder.path).top1_last
-        self._reporter.note(
-            f"{self._finished}/{self._total} {job.title}: accuracy {accuracy:.4f} in {result.seconds:.1f} s, "
-            f"{self._time_left()} left"
-        )
+        self._tell(f"{job.title}: accuracy {accuracy:.4f} in {result.seconds:.1f} s")
         return self._choose(job.settings.seed, [])
 
     def _end_selection(self, job: SelectJob, result: JobEnd) -> Sequence[Job]:
@@ -153,22 +150,45 @@ class Account:
         self._select_seconds.append(result.seconds)
         ready = [one for one in job.planned if one.folder.complete]
         self._lost += (len(job.planned) - len(ready)) * len(self._request.models)
-        if ready:
-            self._reporter.note(f"{job.title}: {result.seconds:.1f} s")
         seed = job.settings.seed
-        return self._choose(seed, [chosen_of(one, seed) for one in ready])
+        following = self._choose(seed, [chosen_of(one, seed) for one in ready])
+        if ready:
+            self._tell(f"{job.title}: {result.seconds:.1f} s")
+        return following
+
+    def _add_done(self, folder: RunFolder) -> float:
+        """Takes account of a finished training, and returns the accuracy that it came to."""
+        self._done.add(folder.digest)
+        return self._accuracies.setdefault(folder.digest, read_compared_training(folder.path).top1_last)
+
+    def _tell(self, latest: str) -> None:
+        """Tells how far the comparison is."""
+        grid = Grid(cells=self._cells(), seconds_left=self._seconds_left(), latest=latest)
+        self._reporter.grid(grid)
+
+    def _cells(self) -> dict[tuple[str, float], Cell]:
+        digests: dict[tuple[str, float], list[str | None]] = {}
+        for key in self._plan.keys:
+            digests.setdefault(key[1:3], []).append(self._digests.get(key))
+        cells = {}
+        for place, trainings in digests.items():
+            done = [self._accuracies[digest] for digest in trainings if digest is not None and digest in self._done]
+            mean = statistics.fmean(done) if done else None
+            cells[place] = Cell(done=len(done), of=len(trainings), accuracy=mean)
+        return cells
 
     @property
     def _finished(self) -> int:
         return sum(digest in self._done for digest in self._digests.values())
 
-    def _time_left(self) -> str:
+    def _seconds_left(self) -> float | None:
+        if not self._train_seconds:
+            return None
         trainings = (self._total - self._finished - self._lost) * statistics.fmean(self._train_seconds)
         selections = (
             sum(self._selecting.values()) * statistics.fmean(self._select_seconds) if self._select_seconds else 0.0
         )
-        minutes, seconds = divmod(round((trainings + selections) / self._request.options.jobs), 60)
-        return f"{minutes}:{seconds:02d}"
+        return (trainings + selections) / self._request.options.jobs
 
     def runs(self) -> list[Run]:
         """Returns the runs that are done, in the order of the plan."""

@@ -66,7 +66,21 @@ def summary_markdown(
         parts += [f"## {model}", _table(summary_table(rows))]
         if any(row.ood for row in rows):
             parts += [f"## {model}, out of distribution", _table(further_table(rows))]
-    return "\n\n".join([*parts, _LEGEND]) + "\n"
+    few = few_seeds(summaries)
+    return "\n\n".join([*parts, *([] if few is None else [f"{few[0].upper()}{few[1:]}."]), _LEGEND]) + "\n"
+
+
+def few_seeds(summaries: Sequence[Summary]) -> str | None:
+    """Says that the intervals want more seeds, where there are one or two; None elsewhere."""
+    seeds = max((row.accuracy.n for row in summaries), default=0)
+    if seeds == 1:
+        return "one seed gives no intervals: three or more do, as in seeds=[0,1,2]"
+    if seeds == 2:
+        return (
+            "an interval of two seeds reaches 12.7 standard errors to each side, one of five 2.8: more seeds make it "
+            "narrow, as in seeds=[0,1,2,3,4]"
+        )
+    return None
 
 
 def summary_table(rows: Sequence[Summary]) -> list[list[str]]:
@@ -105,7 +119,7 @@ _LEGEND = (
 
 
 def terminal_lines(summaries: Sequence[Summary]) -> list[str]:
-    """Returns the main columns as aligned lines, a heading for each model."""
+    """Returns the main columns as aligned lines, a heading for each model; a note where there are few seeds."""
     lines: list[str] = []
     columns = [column for column in _COLUMNS if column.short]
     for model in dict.fromkeys(row.model for row in summaries):
@@ -113,7 +127,8 @@ def terminal_lines(summaries: Sequence[Summary]) -> list[str]:
         widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
         lines += [f"{model}:"]
         lines += ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in table]
-    return [line.rstrip() for line in lines]
+    few = few_seeds(summaries)
+    return [*(line.rstrip() for line in lines), *([] if few is None else [f"note: {few}"])]
 
 
 def _lines(rows: Sequence[Summary], columns: Sequence[_Column]) -> list[list[str]]:

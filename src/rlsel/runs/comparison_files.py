@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import zip_longest
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rlsel.runs.reader import State, read_run, unreadable
 from rlsel.structure import Built, build
 
 RUNS_FILE, SUMMARY_FILE = "runs.csv", "summary.csv"
-PAGE_FILE, PICTURE_FILE = "summary.md", "comparison.png"
+PAGE_FILE, PICTURE_NAME = "summary.md", "comparison"
 
 TableCell = str | int | float | None
 """What stands in a table; None is an empty field."""
@@ -97,16 +98,16 @@ class RecordedComparison:
 
 
 def write_comparison(
-    folder: Path, *, runs: Sequence[Run], summaries: Sequence[Summary], page: str, picture: bytes | None
+    folder: Path, *, runs: Sequence[Run], summaries: Sequence[Summary], page: str, pictures: Mapping[str, bytes]
 ) -> None:
-    """Writes the tables, the page and the picture, and the checksums of all.
+    """Writes the tables, the page and the pictures, and the checksums of all.
 
     Args:
         folder: An existing folder.
         runs: The rows of `runs.csv`.
         summaries: The rows of `summary.csv`.
         page: The text of `summary.md`.
-        picture: The bytes of `comparison.png`; None for no picture.
+        pictures: The bytes of `comparison.png` and others like it, by the end of their names.
 
     Raises:
         StorageError: if a file cannot be written.
@@ -114,8 +115,8 @@ def write_comparison(
     write_text(folder / RUNS_FILE, runs_csv(runs))
     write_text(folder / SUMMARY_FILE, summary_csv(summaries))
     write_text(folder / PAGE_FILE, page)
-    if picture is not None:
-        write_atomically(folder / PICTURE_FILE, lambda file: file.write(picture))
+    for suffix, picture in pictures.items():
+        write_atomically(folder / f"{PICTURE_NAME}.{suffix}", methodcaller("write", picture))
     seal(folder)
 
 

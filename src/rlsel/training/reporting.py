@@ -3,7 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A method at a ratio, in a comparison that goes on.
+
+    Attributes:
+        done: Trainings that are done.
+        of: Trainings that there are to be, over the seeds and the models.
+        accuracy: Their mean accuracy so far; None before the first.
+    """
+
+    done: int
+    of: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """How far a comparison is.
+
+    Attributes:
+        cells: By the method and the ratio, in the order of the tables.
+        seconds_left: Seconds until the end, by what was done so far took; None before the first training.
+        latest: What was done last, in one line.
+    """
+
+    cells: Mapping[tuple[str, float], Cell]
+    seconds_left: float | None
+    latest: str
+
+    @property
+    def done(self) -> int:
+        """Trainings that are done."""
+        return sum(cell.done for cell in self.cells.values())
+
+    @property
+    def of(self) -> int:
+        """Trainings that there are to be."""
+        return sum(cell.of for cell in self.cells.values())
 
 
 class Reporter(Protocol):
@@ -29,6 +70,10 @@ class Reporter(Protocol):
         """Ends the training that `start` began."""
         ...
 
+    def grid(self, grid: Grid) -> None:
+        """Tells how far a comparison is, each time that something of it is done."""
+        ...
+
 
 class SilentReporter:
     """Says nothing."""
@@ -46,6 +91,9 @@ class SilentReporter:
         return
 
     def finish(self) -> None:
+        return
+
+    def grid(self, grid: Grid) -> None:
         return
 
 
@@ -68,4 +116,7 @@ class NotesOnly:
         return
 
     def finish(self) -> None:
+        return
+
+    def grid(self, grid: Grid) -> None:
         return
