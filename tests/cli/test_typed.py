@@ -27,6 +27,7 @@ from rlsel.commands.requests import (
     SelectRequest,
     ShowRequest,
     TrainOnSubsetRequest,
+    VerifyRequest,
 )
 from rlsel.comparing.request import CompareRequest
 from rlsel.evaluation.settings import EvaluationSettings
@@ -194,7 +195,7 @@ def test_the_table_names_every_path_of_the_program() -> None:
     assert len(sources) >= 9
     requests = (
         *(SelectRequest, FinetuneRequest, ApplyRequest, TrainOnSubsetRequest, CompareRequest, RunOptions),
-        *(ExportRequest, ShowRequest, ReportRequest),
+        *(ExportRequest, ShowRequest, ReportRequest, VerifyRequest),
     )
     levels = [("", requests), ("dataset.", sources), ("evaluation.", (EvaluationSettings,))]
     found = {f"{level}{name}" for level, classes in levels for cls in classes for name in path_fields(cls)}

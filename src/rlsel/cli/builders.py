@@ -27,6 +27,7 @@ from rlsel.cli.unused import (
     of_page,
     of_selectors,
     of_target,
+    of_verification,
 )
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.structure import as_node, build, convert
@@ -280,6 +281,32 @@ def report(composed: Composed, reporter: Reporter) -> Path:
         request = replace(request, dataset=source, variation=variation)
     note_unused(composed, reporter, of_page(of_comparison=of_comparison), of_one_process(composed))
     return run(request, reporter)
+
+
+def verify(composed: Composed, reporter: Reporter) -> Path:
+    """Carries out `rlsel verify`; the data set is the run's where the user gives none."""
+    from rlsel.cli.recorded import prefer_given
+    from rlsel.cli.showing import display
+    from rlsel.commands.requests import VerifyRequest
+    from rlsel.commands.verify import verify as run
+    from rlsel.runs.reader import read_run
+    from rlsel.runs.rebuilding import dataset_and_variation
+
+    nodes = composed.nodes
+    folder = convert(nodes["run"], Path, "run")
+    request = VerifyRequest(
+        run=folder,
+        pairs=nodes["pairs"],
+        removals=nodes["removals"],
+        seed=nodes["seed"],
+        options=run_options(composed),
+    )
+    if composed.typed("dataset"):
+        node = prefer_given(composed, "dataset", read_run(folder).settings.get("dataset"))
+        source, variation = dataset_and_variation(as_node(node, "dataset"))
+        request = replace(request, dataset=source, variation=variation)
+    note_unused(composed, reporter, of_verification(), of_one_process(composed))
+    return run(request, display)
 
 
 def compare(composed: Composed, reporter: Reporter) -> Path:

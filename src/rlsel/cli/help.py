@@ -51,7 +51,7 @@ _SHARE = "The share of the samples in a pass, with a coreset that is chosen whil
 """The meaning of `ratio` where nothing is selected."""
 
 _FIRST = (
-    *("run", "against", "format", "part", "mode", "root", "out", "overwrite", "rows"),
+    *("run", "against", "format", "part", "mode", "root", "out", "overwrite", "rows", "pairs", "removals"),
     *("coreset", "ratio", "tolerance", "ratios", "seed", "seeds", "selectors", "variants", "dynamic"),
     *("train_models", "budget", "for_model", "for_steps", "for_epochs"),
     *("epochs", "features", "dataset", "model", "training", "selector", "export", "policy", "reward", "cover"),

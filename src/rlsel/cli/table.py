@@ -216,6 +216,24 @@ COMMANDS: Mapping[str, Command] = _table(
         run=builders.show,
     ),
     Command(
+        name="verify",
+        summary="measures the paper's propositions and the influence of samples on a run",
+        description=(
+            "Measures on the target model of a finished run how outputs, losses and gradients of two samples differ "
+            "with their distance, how many samples cover the data, and what the removal of samples does to a convex "
+            "head; writes verify.json and verify.png into the run folder, over those that are there. The last line "
+            "on stdout is their folder."
+        ),
+        example="rlsel verify run=RUN_FOLDER",
+        examples=(
+            "rlsel verify run=RUN_FOLDER pairs=5000 removals=100 run_dir=verified",
+            "rlsel verify -m run=RUN_FOLDER,OTHER_RUN_FOLDER",
+        ),
+        request="rlsel.commands.requests.VerifyRequest",
+        keys=_EVERYWHERE | {"run", "pairs", "removals", "seed", "dataset"},
+        run=builders.verify,
+    ),
+    Command(
         name="report",
         summary="writes one HTML file that shows a selection or a comparison and needs no network",
         description=(

@@ -131,6 +131,11 @@ def of_page(*, of_comparison: bool) -> Unused:
             yield key, "on the page of a comparison, which shows what was measured"
 
 
+def of_verification() -> Unused:
+    """Yields what a verification does not depend on."""
+    yield "resume", "on verify, which measures anew each time"
+
+
 def _named(selectors: Sequence[Selector]) -> str:
     names = [selector.name for selector in selectors]
     return f"selector={names[0]}" if len(names) == 1 else f"selectors=[{','.join(names)}]"

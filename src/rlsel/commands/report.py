@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rlsel.commands.places import beside_run
 from rlsel.commands.requests import ReportRequest
 from rlsel.data.dataset import Dataset
 from rlsel.data.variation import apply_variation
@@ -30,7 +31,7 @@ def report(request: ReportRequest, reporter: Reporter) -> Path:
         RlselError: for a user's mistake; nothing is written then.
     """
     run = read_run(request.run)
-    folder = _place(request, run)
+    folder = beside_run(run, request.options)
     check_writable(folder)
     html = _comparison(request) if run.command == "compare" else _selection(request, run)
     # names of files and classes may hold bytes that are no text
@@ -64,10 +65,3 @@ def _data(request: ReportRequest, run: Run) -> tuple[Dataset | None, str]:
     except RlselError as error:
         return None, str(error)
     return dataset, ""
-
-
-def _place(request: ReportRequest, run: Run) -> Path:
-    folder, given = run.folder.absolute(), request.options.run_dir
-    if given is None:
-        return folder
-    return (given / folder.parent.name / folder.name if request.options.several else given).absolute()

@@ -17,6 +17,7 @@ from rlsel.formats.writing import FORMATS
 from rlsel.models.target import ModelSpec
 from rlsel.runs.settings import DatasetSource, RunOptions, RunSettings
 from rlsel.selectors.base import Selector
+from rlsel.theory.verification import VerifySettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,3 +219,37 @@ class ReportRequest:
     dataset: DatasetSource | None = None
     variation: Variation = field(default_factory=Variation)
     options: RunOptions = field(default_factory=RunOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyRequest:
+    """`rlsel verify`: the paper's propositions and the influence of samples, measured on a run.
+
+    Attributes:
+        run: The folder of a finished selection that stored its target model.
+        pairs: Most pairs of samples of each kind (same class, other class, random).
+        removals: Most removals of single samples, each with a refit of the convex head, and as many of groups.
+        seed: Whole number of at least 0 that draws pairs and removals.
+        dataset: The data that was selected from, where it lies now; None for where the run found it.
+        variation: What was changed in it.
+        options: Where and on what; the results go into the run's own folder unless `run_dir` is given.
+    """
+
+    run: Path
+    pairs: int = 2000
+    removals: int = 40
+    seed: int = 0
+    dataset: DatasetSource | None = None
+    variation: Variation = field(default_factory=Variation)
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def __post_init__(self) -> None:
+        self.settings()
+
+    def settings(self) -> VerifySettings:
+        """Returns how much is measured.
+
+        Raises:
+            ConfigurationError: if a value does not fit.
+        """
+        return VerifySettings(pairs=self.pairs, removals=self.removals, seed=self.seed)

@@ -1,0 +1,58 @@
+"""The numbers of a verification, as a page for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rlsel.report.terminal_page import Page, Table
+from rlsel.theory.measured import Verification
+
+
+def theory_page(found: Verification, said: Mapping[str, str]) -> Page:
+    """Lays out the constants of the propositions, the group effects, and a sentence for each figure.
+
+    Args:
+        found: What was measured.
+        said: The sentences.
+    """
+    return Page(
+        title=f"verified on {found.samples} samples, loss measured on the {found.measured_on} split",
+        lines=tuple(said.values()),
+        tables=(_propositions(found), _groups(found)),
+    )
+
+
+def _propositions(found: Verification) -> Table:
+    rows = []
+    for result in found.propositions:
+        for name, envelope in (("output", result.output), ("loss", result.loss), ("gradient", result.gradient)):
+            if envelope is not None:
+                numbers = (envelope.slope, envelope.slope_low, envelope.slope_high, envelope.holds_up_to)
+                rows.append((result.kind, name, *(f"{number:.3g}" for number in numbers)))
+    columns = ("pairs", "difference", "slope", "low", "high", "up to ε")
+    return Table(
+        title="Envelopes: 95 % of the pairs differ by at most slope · ε",
+        columns=columns,
+        numbers=frozenset(columns[2:]),
+        rows=tuple(rows),
+    )
+
+
+def _groups(found: Verification) -> Table:
+    columns = ("group", "pairs", "together", "apart", "share")
+    return Table(
+        title="Group effect: the loss without two samples, against the sum of single removals",
+        columns=columns,
+        numbers=frozenset(columns[1:]),
+        rows=tuple(
+            (
+                group.name,
+                str(group.effect.pairs),
+                f"{group.effect.together:+.2g}",
+                f"{group.effect.apart:+.2g}",
+                "" if group.effect.share is None else f"{100 * group.effect.share:.1f} %",
+            )
+            for group in found.groups
+            if group.effect is not None
+        ),
+    )

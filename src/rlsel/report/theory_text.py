@@ -1,0 +1,84 @@
+"""What each figure of a verification shows, in one sentence."""
+
+from __future__ import annotations
+
+from rlsel.theory.measured import InfluenceResult, PairResult, Verification
+from rlsel.theory.propositions import Envelope
+
+
+def sentences(found: Verification) -> dict[str, str]:
+    """Returns the figures of a verification, in their order, each with the sentence that says what it shows."""
+    same = found.propositions[0]
+    return {
+        "output": _envelope("The outputs", same.output),
+        "loss": _envelope("The losses", same.loss),
+        "gradient": _envelope("The gradients of the last layer", same.gradient),
+        "cosine": _cosine(same),
+        "full gradient": _full(same),
+        "cover": (
+            f"The greedy ε-nets of the classes bend where they hold {100 * found.net.bend_ratio:.1f} % of the samples, "
+            "the ratio that they suggest."
+        ),
+        "influence": _influence(found),
+        "group effect": _groups(found),
+    }
+
+
+def _envelope(what: str, envelope: Envelope | None) -> str:
+    if envelope is None:
+        return f"{what} of a class cannot be judged: there are too few pairs."
+    law = (
+        f"and the linear law holds up to ε = {envelope.holds_up_to:.3g} of {envelope.edges[-1]:.3g}"
+        if envelope.holds_up_to
+        else "but the nearest pairs are above that line: the linear law does not hold"
+    )
+    band = f"{envelope.slope_low:.3g} to {envelope.slope_high:.3g}"
+    return f"{what} of 95 % of the pairs of a class differ by at most {envelope.slope:.3g} ε (band {band}), {law}."
+
+
+def _cosine(same: PairResult) -> str:
+    if same.cosine_near is None or same.cosine_far is None:
+        return "The directions of the gradients of a class cannot be judged: there are no pairs."
+    return (
+        f"The gradients of the nearest tenth of the pairs of a class have a mean cosine of {same.cosine_near:.2f}, of "
+        f"the farthest {same.cosine_far:.2f}."
+    )
+
+
+def _full(same: PairResult) -> str:
+    if not same.full.cosine:
+        return "The gradients of all parameters cannot be judged: there are no pairs."
+    return (
+        f"The gradients of all parameters differ by {same.full.gradient[0]:.3g} at ε = {same.full.distances[0]:.3g} "
+        f"and by {same.full.gradient[-1]:.3g} at ε = {same.full.distances[-1]:.3g}, of {len(same.full.cosine)} pairs "
+        "of a class."
+    )
+
+
+def _influence(found: Verification) -> str:
+    influence = found.influence
+    ranks = influence.grouped.rank_correlation
+    truth = "" if ranks is None else f"; estimates and refits of groups have a rank correlation of {ranks:.2f}"
+    return _claim(influence, found.measured_on) + truth + "."
+
+
+def _claim(influence: InfluenceResult, split: str) -> str:
+    if influence.difference is None or influence.difference_low is None or influence.difference_high is None:
+        return "Dropped and kept covered samples cannot be compared, as there are none of one of them"
+    inside = influence.difference_low <= 0 <= influence.difference_high
+    return (
+        f"Removing a dropped covered sample changes the {split} loss of the head by {influence.difference:+.2g} more "
+        f"than a kept one (95 % interval {influence.difference_low:.2g} to {influence.difference_high:.2g}), which is "
+        f"{'no' if inside else 'a'} measurable difference"
+    )
+
+
+def _groups(found: Verification) -> str:
+    shares = [(group.effect.share, group.name) for group in found.groups if group.effect and group.effect.share]
+    if not shares:
+        return "The removals of two samples cannot be compared with those of one."
+    (least, low), (most, high) = min(shares), max(shares)
+    return (
+        f"Removing two near samples differs from the sum of both removals by {100 * least:.1f} % ({low}) to "
+        f"{100 * most:.1f} % ({high})."
+    )

@@ -1,0 +1,210 @@
+"""All measurements of `rlsel verify` on one trained target model and the selection made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from rlsel.checks import int_at_least, positive_int
+from rlsel.cover.coverage import coverage
+from rlsel.models.target import TargetModel
+from rlsel.randomness import Streams
+from rlsel.theory.effects import influence_result
+from rlsel.theory.eps_net import net_curves
+from rlsel.theory.groups import group_effect
+from rlsel.theory.influence import ConvexHead, Probe, fit_head
+from rlsel.theory.measured import ClassNet, FullGradients, NamedGroup, NetResult, PairResult, Points, Verification
+from rlsel.theory.pairs import KINDS, Kind, Pairs, sample_pairs
+from rlsel.theory.propositions import fit_envelope, full_gradient_differences, pair_differences
+
+_SHOWN, _FULL, _NET_STEPS = 300, 12, 60
+_TOP = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings:
+    """How much is measured.
+
+    Attributes:
+        pairs: Most pairs of each kind.
+        removals: Most single removals that are refitted, and as many groups.
+        seed: Whole number of at least 0 that draws pairs, removals and bootstraps.
+    """
+
+    pairs: int = 2000
+    removals: int = 40
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive_int("pairs", self.pairs)
+        positive_int("removals", self.removals)
+        int_at_least("seed", self.seed, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A target model, what it makes of the candidates, and what a run made of them.
+
+    Attributes:
+        model: In evaluation mode.
+        images: Returns the (P, ...) normalised images at (P,) positions, on the model's device.
+        features: (N, D) on the CPU.
+        logits: (N, C) on the CPU.
+        labels: (N,) int64 in [0, C).
+        probe_features: (M, D) of the split on which removals are judged.
+        probe_labels: (M,) int64.
+        measured_on: Its name.
+        kept: (N,) bool.
+        scores: (N,), high = keep.
+    """
+
+    model: TargetModel
+    images: Callable[[Tensor], Tensor]
+    features: Tensor
+    logits: Tensor
+    labels: Tensor
+    probe_features: Tensor
+    probe_labels: Tensor
+    measured_on: str
+    kept: Tensor
+    scores: Tensor
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return self.logits.shape[1]
+
+
+class _Logits(nn.Module):
+    """A target model that returns its logits alone."""
+
+    def __init__(self, model: TargetModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images).logits
+        return logits
+
+
+def verify_theory(subject: Subject, settings: VerifySettings) -> Verification:
+    """Measures the propositions, the cover's size, influence and the group effect.
+
+    Args:
+        subject: What is measured.
+        settings: How much.
+    """
+    streams = Streams(seed=settings.seed, names=("verify",))
+    head, probe = fit_head(
+        subject.features,
+        subject.labels,
+        subject.probe_features,
+        subject.probe_labels,
+        num_classes=subject.num_classes,
+    )
+    return Verification(
+        samples=len(subject.labels),
+        measured_on=subject.measured_on,
+        propositions=tuple(_propositions(subject, kind, settings.pairs, streams) for kind in KINDS),
+        net=_net(subject),
+        influence=influence_result(
+            head,
+            probe,
+            features=subject.features,
+            labels=subject.labels,
+            kept=subject.kept,
+            removals=settings.removals,
+            streams=streams,
+        ),
+        groups=_groups(subject, head, probe, settings.removals, streams),
+    )
+
+
+def _propositions(subject: Subject, kind: Kind, count: int, streams: Streams) -> PairResult:
+    generator = streams.generator("pairs", kind)
+    pairs = sample_pairs(subject.features, subject.labels, kind, count=count, generator=generator)
+    found = pair_differences(pairs, subject.features, subject.logits, subject.labels)
+    output, loss, gradient = (
+        fit_envelope(pairs.distances, differences, generator=generator)
+        for differences in (found.output, found.loss, found.gradient)
+    )
+    tenth = max(1, len(pairs) // 10)
+    shown = _evenly(len(pairs), _SHOWN)
+    return PairResult(
+        kind=kind,
+        pairs=len(pairs),
+        output=output,
+        loss=loss,
+        gradient=gradient,
+        cosine_near=float(found.cosine[:tenth].mean()) if len(pairs) else None,
+        cosine_far=float(found.cosine[-tenth:].mean()) if len(pairs) else None,
+        points=Points(
+            distances=_numbers(pairs.distances[shown]),
+            output=_numbers(found.output[shown]),
+            loss=_numbers(found.loss[shown]),
+            gradient=_numbers(found.gradient[shown]),
+            cosine=_numbers(found.cosine[shown]),
+        ),
+        full=_full(subject, pairs.at(_evenly(len(pairs), _FULL))),
+    )
+
+
+def _full(subject: Subject, pairs: Pairs) -> FullGradients:
+    if not len(pairs):
+        return FullGradients(distances=(), gradient=(), cosine=())
+    sides = []
+    for positions in (pairs.first, pairs.second):
+        images = subject.images(positions)
+        sides.append((images, subject.labels[positions].to(images.device)))
+    gradient, cosine = full_gradient_differences(_Logits(subject.model), *sides)
+    return FullGradients(distances=_numbers(pairs.distances), gradient=_numbers(gradient), cosine=_numbers(cosine))
+
+
+def _net(subject: Subject) -> NetResult:
+    curves = net_curves(subject.features, subject.labels, num_classes=subject.num_classes)
+    samples = len(subject.labels)
+    # below the last radius of a class whose curve was cut short nothing is known of it
+    low, high = max(curve.radii[-1] for curve in curves), max(curve.radii[0] for curve in curves)
+    epsilons = torch.linspace(low, high, _NET_STEPS, dtype=torch.float64).tolist()
+    sizes = [[curve.size_at(epsilon) for curve in curves] for epsilon in epsilons]
+    return NetResult(
+        classes=tuple(ClassNet(size=curve.size, bend=curve.bend, epsilon=curve.bend_epsilon) for curve in curves),
+        epsilons=tuple(epsilons),
+        shares=tuple(sum(points) / samples for points in sizes),
+        bend_ratio=sum(curve.bend for curve in curves) / samples,
+    )
+
+
+def _groups(
+    subject: Subject, head: ConvexHead, probe: Probe, removals: int, streams: Streams
+) -> tuple[NamedGroup, ...]:
+    probabilities = subject.logits.softmax(dim=1)
+    answers = nn.functional.one_hot(subject.labels, subject.num_classes)
+    scores = {
+        "score of the run": subject.scores,
+        "el2n": (probabilities - answers).norm(dim=1),
+        "entropy": torch.special.entr(probabilities).sum(dim=1),
+        "E_c": coverage(subject.features, subject.labels, num_classes=subject.num_classes),
+    }
+    top = max(2, round(_TOP * len(subject.labels)))
+    members = {"dropped": (~subject.kept).nonzero()[:, 0], "kept": subject.kept.nonzero()[:, 0]}
+    members |= {name: score.argsort(descending=True, stable=True)[:top] for name, score in scores.items()}
+    pairs = max(1, removals // 4)
+    return tuple(
+        NamedGroup(
+            name=name,
+            effect=group_effect(head, probe, group, pairs=pairs, generator=streams.generator("group effect", name)),
+        )
+        for name, group in members.items()
+    )
+
+
+def _evenly(size: int, count: int) -> Tensor:
+    return torch.linspace(0, size - 1, count).round().long() if size > count else torch.arange(size)
+
+
+def _numbers(values: Tensor) -> tuple[float, ...]:
+    return tuple(values.tolist())

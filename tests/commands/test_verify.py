@@ -1,0 +1,68 @@
+"""`rlsel verify` as a whole: what it writes, and which mistakes are one line."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIGURES = ["output", "loss", "gradient", "cosine", "full gradient", "cover", "influence", "group effect"]
+
+
+@pytest.fixture
+def run(rlsel: Callable[..., Any]) -> Path:
+    small = ("dataset.train_size=120", "model.width=4", "training.epochs=2")
+    folder: Path = rlsel("select", *small, "ratio=0.5", "run_dir=run").folder
+    return folder
+
+
+def numbers(content: Any) -> Iterator[float]:
+    if isinstance(content, dict | list):
+        for item in content.values() if isinstance(content, dict) else content:
+            yield from numbers(item)
+    elif not isinstance(content, str):
+        yield content
+
+
+def test_a_small_run_of_digits_is_measured(rlsel: Callable[..., Any], run: Path) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    result = rlsel("verify", "run=run", "pairs=200", "removals=6")
+    assert (result.code, result.out) == (0, f"{run}\n")
+    assert result.err.startswith("verified on 120 samples, loss measured on the test split\n")
+    text = (run / "verify.json").read_text()
+    content = json.loads(text)
+    found = list(numbers(content))
+    assert len(found) > 1000
+    assert all(math.isfinite(number) for number in found)
+    assert list(content["sentences"]) == FIGURES
+    assert all(sentence in result.err for sentence in content["sentences"].values())
+    assert (run / "verify.png").read_bytes().startswith(b"\x89PNG")
+    after = {path.name: path.read_bytes() for path in run.iterdir()}
+    assert after.keys() - before.keys() == {"verify.json", "verify.png"}
+    assert before.items() <= after.items()
+    assert rlsel("verify", "run=run", "pairs=200", "removals=6").code == 0
+    assert (run / "verify.json").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "run must be given: add run=VALUE"),
+        (("run=none",), "run must be the folder of a finished run, got "),
+        (("run=random",), "run must be the folder of a selection that stored its target model, got "),
+        (("run=random", "pairs=0"), "pairs must be an integer of at least 1, got 0"),
+        (("run=random", "removals=x"), "removals must be an integer of at least 1, got 'x'"),
+        (("run=random", "seed=-1"), "seed must be an integer of at least 0, got -1"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    rlsel: Callable[..., Any], working_folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    rlsel("select", "selector=random", "ratio=0.5", "run_dir=random")
+    result = rlsel("verify", *arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert message in result.err
+    assert [path.name for path in working_folder.iterdir()] == ["random"]
+    assert not list(working_folder.rglob("verify.*"))
