@@ -55,6 +55,7 @@ def _write(folder: Path, results: Results) -> None:
         runs=results.runs,
         summaries=results.summaries,
         page=results.page,
+        latex=results.latex,
         picture=comparison_png(results.summaries) if results.summaries else None,
     )
 

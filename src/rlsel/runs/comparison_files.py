@@ -18,7 +18,7 @@ from rlsel.runs.reader import State, read_run, unreadable
 from rlsel.structure import Built, build
 
 RUNS_FILE, SUMMARY_FILE = "runs.csv", "summary.csv"
-PAGE_FILE, PICTURE_FILE = "summary.md", "comparison.png"
+PAGE_FILE, LATEX_FILE, PICTURE_FILE = "summary.md", "summary.tex", "comparison.png"
 
 TableCell = str | int | float | None
 """What stands in a table; None is an empty field."""
@@ -93,15 +93,16 @@ class RecordedComparison:
 
 
 def write_comparison(
-    folder: Path, *, runs: Sequence[Run], summaries: Sequence[Summary], page: str, picture: bytes | None
+    folder: Path, *, runs: Sequence[Run], summaries: Sequence[Summary], page: str, latex: str, picture: bytes | None
 ) -> None:
-    """Writes the tables, the page and the picture.
+    """Writes the tables, also for people and for a paper, and the picture.
 
     Args:
         folder: An existing folder.
         runs: The rows of `runs.csv`.
         summaries: The rows of `summary.csv`.
         page: The text of `summary.md`.
+        latex: The text of `summary.tex`.
         picture: The bytes of `comparison.png`; None for no picture.
 
     Raises:
@@ -110,6 +111,7 @@ def write_comparison(
     write_text(folder / RUNS_FILE, runs_csv(runs))
     write_text(folder / SUMMARY_FILE, summary_csv(summaries))
     write_text(folder / PAGE_FILE, page)
+    write_text(folder / LATEX_FILE, latex)
     if picture is not None:
         write_atomically(folder / PICTURE_FILE, lambda file: file.write(picture))
 
