@@ -21,6 +21,7 @@ from rlsel.data.wrapping import as_dataset
 from rlsel.errors import ConfigurationError, CoresetError, DataError, RlselError
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
+from rlsel.models.small_cnn import SmallCNN
 from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.settings import TrainingSettings
@@ -375,3 +376,25 @@ def test_one_name_and_one_ratio_stand_for_lists_of_one() -> None:
     images, labels = np.random.default_rng(0).random((30, 6, 6)).astype(np.float32), np.arange(30) % 2
     found = rlsel.select_many((images, labels), selectors="random", ratios=0.3)
     assert list(found) == [("random", 0.3)]
+
+
+def test_a_run_folder_names_no_code_that_the_program_does_not_vouch_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    coreset = rlsel.select(pair, ratio=0.5, model=SmallCNN(width=2), training=QUICK)
+    coreset.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "config.yaml"
+    recorded = yaml.safe_load(path.read_text())
+    assert recorded["model"].pop("_target_") == "rlsel.models.small_cnn.SmallCNN"
+    path.write_text(yaml.safe_dump({**recorded, "model": {"_target_": "colleagues_net.Net", **recorded["model"]}}))
+    (tmp_path / "colleagues_net.py").write_text(
+        "from pathlib import Path\nfrom rlsel.models.small_cnn import SmallCNN as Net\nPath('trace').touch()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    with pytest.raises(ConfigurationError, match=r"^model\._target_ must be in .+: add targets_from=colleagues_net if"):
+        rlsel.apply("saved", pair[0], ratio=0.4)
+    assert not (tmp_path / "trace").exists()
+    applied = rlsel.apply("saved", pair[0], ratio=0.4, setup=rlsel.Setup(targets_from=("colleagues_net",)))
+    assert applied.indices.tolist() == rlsel.apply(coreset, pair[0], ratio=0.4).indices.tolist()
+    del sys.modules["colleagues_net"]

@@ -15,6 +15,7 @@ from rlsel.files import (
     make_folder,
     read_array,
     remove_file,
+    stays_below,
     write_array,
     write_atomically,
     write_json,
@@ -138,3 +139,13 @@ def test_a_header_that_asks_for_all_memory_is_refused(tmp_path: Path) -> None:
         np.lib.format.write_array_header_1_0(file, header)
     with pytest.raises(ValueError, match=r"a\.npy is no complete \.npy file"):
         read_array(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("path", ["a.png", "a/b.png", "./a", "a..b/c", "..a"])
+def test_a_path_below_its_root(path: str) -> None:
+    assert stays_below(path)
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "../a", "a/../../b", "a/..", "/a", "//a", "a\0b"])
+def test_a_path_that_leads_out_of_its_root_or_nowhere(path: str) -> None:
+    assert not stays_below(path)

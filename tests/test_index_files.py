@@ -74,6 +74,14 @@ def test_a_table_with_a_header(tmp_path: Path) -> None:
     assert positions(tmp_path / "x.csv") == [1, 4]
 
 
+@pytest.mark.parametrize("path", ["../secret.png", "/etc/passwd", "dog/../../secret.png"])
+def test_a_path_is_one_of_the_data_set_or_refused(tmp_path: Path, path: str) -> None:
+    (tmp_path / "secret.png").touch()
+    (tmp_path / "x.txt").write_text(f"{PATHS[0]}\n{path}\n")
+    with pytest.raises(CoresetError, match="names files that the data set does not have: "):
+        positions(tmp_path / "x.txt", 4, PATHS)
+
+
 def test_paths_are_found_however_they_are_written(tmp_path: Path) -> None:
     for number, prefix in enumerate(["", "./", "/data/train/", "train/"]):
         path = tmp_path / f"{number}.txt"

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
@@ -101,3 +101,9 @@ def remove_file(path: Path) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise StorageError(f"cannot remove {path}: {reason}: choose another run_dir") from error
+
+
+def stays_below(path: str) -> bool:
+    """Returns whether a relative path with forward slashes names something below its root, whatever that root is."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and not path.startswith("/") and ".." not in parts and "\0" not in path

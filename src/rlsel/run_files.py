@@ -38,6 +38,7 @@ RUN_FILES = (
     "runs.csv",
     "summary.csv",
     "summary.md",
+    "summary.tex",
     "comparison.png",
     "comparison.svg",
     "report.html",

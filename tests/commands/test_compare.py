@@ -124,7 +124,7 @@ def test_full_and_random_are_always_rows(done: Path) -> None:
     expected = [("full", 1.0), ("random", 0.5), ("el2n", 0.5)]
     assert keys(done) == [(selector, ratio, seed) for selector, ratio in expected for seed in (0, 1)]
     assert state(done)["state"] == "complete"
-    for name in ("summary.csv", "summary.md", "comparison.png", "config.yaml"):
+    for name in ("summary.csv", "summary.md", "summary.tex", "comparison.png", "config.yaml"):
         assert (done / name).stat().st_size > 0
 
 

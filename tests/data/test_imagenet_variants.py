@@ -160,6 +160,8 @@ def test_a_broken_image_is_found_before_a_training(root: Path, trained: Dataset)
         ("path,labels", ["images/0.jpg,"], "each line of .* must have a path and a class, got .*images/0.jpg"),
         ("path,labels", ["images/0.jpg"], "each line of .* must have a path and a class"),
         ("path,labels", [",n01440764"], "each line of .* must have a path and a class"),
+        ("path,labels", ["../secret.jpg,n01440764"], "paths in .* must lie below its folder, got '../secret.jpg'"),
+        ("path,labels", ["/etc/secret.jpg,n01440764"], "paths in .* must lie below its folder, got '/etc/secret.jpg'"),
         ("path,labels", ["images/9.jpg,n01440764"], "images/9.jpg cannot be read as an image"),
         ("path,labels", ["images/0.jpg,n01440764 n7"], "all of its 1 classes must be classes of imagenet, which lacks"),
     ],

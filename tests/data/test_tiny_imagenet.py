@@ -116,6 +116,16 @@ def test_damage_is_named(tree: tuple[Path, dict[str, np.ndarray]]) -> None:
         TinyImageNet(root=root).load()
 
 
+@pytest.mark.parametrize("name", ["../../secret.png", "/etc/secret.png", "a/../../secret.png"])
+def test_an_annotation_does_not_lead_out_of_the_archive(tree: tuple[Path, dict[str, np.ndarray]], name: str) -> None:
+    root, _ = tree
+    annotations = root / "val" / "val_annotations.txt"
+    (root / "secret.png").write_bytes((root / "val" / "images" / "val_2.JPEG").read_bytes())
+    annotations.write_text(annotations.read_text().replace("val_2.JPEG", name))
+    with pytest.raises(DataError, match=r"val_annotations.txt must name files in .*images, got '.*secret.png'"):
+        TinyImageNet(root=root).load()
+
+
 def test_a_class_without_images_is_refused(tree: tuple[Path, dict[str, np.ndarray]]) -> None:
     root, _ = tree
     (root / "wnids.txt").write_text("\n".join([*WNIDS, "n09999999"]))

@@ -103,7 +103,9 @@ def recorded(folder: Path, runs: Sequence[Run], summaries: Sequence[Summary], st
     """Writes the folder of a comparison."""
     (folder / "config.yaml").write_text(yaml.safe_dump({"command": "compare", "ratios": [0.125], "seeds": [0, 1]}))
     (folder / "status.json").write_text(json.dumps({"state": state, "error": None, "settings_hash": "0"}))
-    write_comparison(folder, runs=runs, summaries=summaries, page="# t\n", pictures={"png": b"p", "svg": b"s"})
+    write_comparison(
+        folder, runs=runs, summaries=summaries, page="# t\n", latex="% t\n", pictures={"png": b"p", "svg": b"s"}
+    )
     return folder
 
 
@@ -115,6 +117,7 @@ def test_what_was_written_is_read_back(tmp_path: Path, measured_further: list[Ru
     assert (found.folder, found.state) == (tmp_path, "failed")
     assert found.settings == {"ratios": [0.125], "seeds": [0, 1]}
     assert (tmp_path / "summary.md").read_text() == "# t\n"
+    assert (tmp_path / "summary.tex").read_text() == "% t\n"
     assert (tmp_path / "comparison.png").read_bytes() == b"p"
     assert (tmp_path / "comparison.svg").read_bytes() == b"s"
 

@@ -147,8 +147,8 @@ COMMANDS: Mapping[str, Command] = _table(
         description=(
             "Selects with every selector at every ratio and seed, trains on each selection, and compares the "
             "accuracies with those of a random choice and of all of the data: runs.csv, summary.csv, summary.md, "
-            "comparison.png and comparison.svg. What is done already is not done again, so that an interrupted or "
-            "extended comparison computes only what is missing. The last line on stdout is the folder."
+            "summary.tex, comparison.png and comparison.svg. What is done already is not done again, so that an "
+            "interrupted or extended comparison computes only what is missing. The last line on stdout is the folder."
         ),
         example="rlsel compare selectors=[el2n,rl_selector] ratios=[0.3,0.5]",
         examples=(

@@ -67,6 +67,7 @@ def _write(folder: Path, results: Results) -> None:
         runs=results.runs,
         summaries=results.summaries,
         page=results.page,
+        latex=results.latex,
         pictures=comparison_pictures(results.summaries) if results.summaries else {},
     )
 

@@ -12,6 +12,7 @@ from rlsel.coreset import INDICES_FILE
 from rlsel.evaluation.comparison import Run, Summary
 from rlsel.evaluation.statistics import mean_overlap
 from rlsel.files import read_array
+from rlsel.report.latex import summary_latex
 from rlsel.report.tables import summary_markdown
 from rlsel.runs.compared_training import read_compared_training
 
@@ -43,6 +44,11 @@ class Results:
             protocol=self.protocol,
             missing=[str(failure) for failure in self.failures],
         )
+
+    @property
+    def latex(self) -> str:
+        """The tables for a paper, as in `summary.tex`."""
+        return summary_latex(self.summaries, dataset=self.dataset)
 
     @property
     def failed(self) -> str:

@@ -19,6 +19,7 @@ from rlsel.data.files import read_headers
 from rlsel.data.further import FurtherSplit
 from rlsel.data.locations import cache_folder, existing_folder, first_line
 from rlsel.errors import DataError
+from rlsel.files import stays_below
 
 FOLDERS_OF_CLASSES = {
     "imagenet_a": "https://people.eecs.berkeley.edu/~hendrycks/imagenet-a.tar",
@@ -103,6 +104,8 @@ def _read_hard(folder: Path, trained: Dataset) -> FurtherSplit:
     for row, own in zip(rows, ids, strict=True):
         if not row["path"] or not own:
             raise DataError(f"{HARD}: each line of {file} must have a path and a class, got {dict(row)}: mend the file")
+        if not stays_below(row["path"]):
+            raise DataError(f"{HARD}: paths in {file} must lie below its folder, got {row['path']!r}: mend the file")
     _require_classes(HARD, sorted({one for own in ids for one in own} - numbered.keys()), trained)
     answers = torch.full((len(rows), max(map(len, ids))), -1)
     for answer, own in zip(answers, ids, strict=True):

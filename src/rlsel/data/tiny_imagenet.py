@@ -16,6 +16,7 @@ from rlsel.data.files import decode_all
 from rlsel.data.locations import cache_folder, check_location, existing_folder, first_line
 from rlsel.data.statistics import channel_statistics
 from rlsel.errors import DataError
+from rlsel.files import stays_below
 
 FOLDER = "tiny-imagenet-200"
 _SIZE = (64, 64)
@@ -84,6 +85,11 @@ def _list_validation(root: Path, wnids: tuple[str, ...]) -> Listing:
         if wnid not in labels:
             raise DataError(
                 f"tiny_imagenet: {annotations} must name classes of wnids.txt, got {wnid!r}: unpack it again"
+            )
+        if not stays_below(name):
+            raise DataError(
+                f"tiny_imagenet: {annotations} must name files in {annotations.parent / 'images'}, got {name!r}: "
+                "unpack it again"
             )
         found.append((f"val/images/{name}", labels[wnid]))
     return Listing(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rlsel.checks import refuse
 from rlsel.coreset import TABLE_FILE, Coreset
 from rlsel.errors import ConfigurationError, CoresetError, DataError
+from rlsel.files import stays_below
 from rlsel.selection_table import UNDECODABLE, read_paths
 
 Part = Literal["kept", "dropped", "both"]
@@ -138,8 +139,7 @@ def paths_of(coreset: Coreset) -> Sequence[str] | None:
 
 def _inside(path: str) -> str:
     """Returns a path that stays below the root of the data set."""
-    parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+    if not stays_below(path):
         raise CoresetError(f"paths of a coreset must lie below the root of its data set, got {path!r}: select again")
     return path
 

@@ -20,7 +20,7 @@ from rlsel.runs.reader import State, read_run, unreadable
 from rlsel.structure import Built, build
 
 RUNS_FILE, SUMMARY_FILE = "runs.csv", "summary.csv"
-PAGE_FILE, PICTURE_NAME = "summary.md", "comparison"
+PAGE_FILE, LATEX_FILE, PICTURE_NAME = "summary.md", "summary.tex", "comparison"
 
 TableCell = str | int | float | None
 """What stands in a table; None is an empty field."""
@@ -98,15 +98,22 @@ class RecordedComparison:
 
 
 def write_comparison(
-    folder: Path, *, runs: Sequence[Run], summaries: Sequence[Summary], page: str, pictures: Mapping[str, bytes]
+    folder: Path,
+    *,
+    runs: Sequence[Run],
+    summaries: Sequence[Summary],
+    page: str,
+    latex: str,
+    pictures: Mapping[str, bytes],
 ) -> None:
-    """Writes the tables, the page and the pictures, and the checksums of all.
+    """Writes the tables, also for people and for a paper, the pictures, and the checksums of all.
 
     Args:
         folder: An existing folder.
         runs: The rows of `runs.csv`.
         summaries: The rows of `summary.csv`.
         page: The text of `summary.md`.
+        latex: The text of `summary.tex`.
         pictures: The bytes of `comparison.png` and others like it, by the end of their names.
 
     Raises:
@@ -115,6 +122,7 @@ def write_comparison(
     write_text(folder / RUNS_FILE, runs_csv(runs))
     write_text(folder / SUMMARY_FILE, summary_csv(summaries))
     write_text(folder / PAGE_FILE, page)
+    write_text(folder / LATEX_FILE, latex)
     for suffix, picture in pictures.items():
         write_atomically(folder / f"{PICTURE_NAME}.{suffix}", methodcaller("write", picture))
     seal(folder)
