@@ -181,7 +181,7 @@ ROWS = [
     ("select evaluation.datasets=[contrast]", "unknown key 'evaluation'"),
     ("compare export.mode=threshold", "export.mode must be topk, sample or stratified for this selector"),
     ("-sc", "-sc must be followed by install=SHELL"),
-    ("-sc install=nope", "No completion plugin for 'nope'"),
+    ("-sc install=nope", "-sc install must be one of bash, fish, zsh, got 'nope'"),
 ]
 
 

@@ -49,7 +49,9 @@ def test_a_comparison_is_shown_as_its_table(
     lines = result.err.splitlines()
     assert lines[0] == "comparison on Arrays"
     assert "small_cnn:" in lines
-    assert {line.split()[1] for line in lines[lines.index("small_cnn:") + 2 :]} == {"el2n", "random", "full"}
+    first = lines.index("small_cnn:") + 2
+    assert {line.split()[1] for line in lines[first : first + 3]} == {"el2n", "random", "full"}
+    assert lines[first + 3 :] == ["note: one seed gives no intervals: three or more do, as in seeds=[0,1,2]"]
 
 
 @pytest.mark.parametrize(
