@@ -9,7 +9,7 @@ EXPERIMENTS := cifar10 cifar100 tiny_imagenet imagenet cross_architecture ood $(
 REGIMES := $(patsubst conf/experiment/%.yaml,%,$(wildcard conf/experiment/regimes/*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench clean
+.PHONY: help run test test-thorough check bench clean
 .PHONY: reproduce-cifar10 reproduce-cifar100 reproduce-tiny-imagenet reproduce-imagenet reproduce-cross-architecture
 .PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme reproduce-readme-gpu regimes
 
@@ -30,6 +30,9 @@ run: $(BIN)/rlsel ## install, then `rlsel select ratio=0.7` on the built-in digi
 
 test: check ## install with development tools, lint, types, tests
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+
+test-thorough: .venv/.dev ## what `make test` leaves out: every file of a run damaged, every form of a planted pickle
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m thorough
 
 check: .venv/.dev ## lint, types and the import contracts
 	@$(BIN)/ruff check .

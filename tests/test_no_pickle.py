@@ -140,6 +140,7 @@ def turns() -> list[Any]:
     return [pytest.param(name, form, id=f"{name}-{form.__name__}") for name, form in chosen]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "form"), turns())
 def test_a_run_folder(
     rlsel: Callable[..., Any], finished: Path, tmp_path: Path, bomb: Bomb, trace: Path, name: str, form: Any
@@ -182,6 +183,7 @@ def test_a_checkpoint_and_tensors(tmp_path: Path, bomb: Bomb, trace: Path, form:
     assert not trace.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 @pytest.mark.parametrize(
     "command",

@@ -181,6 +181,7 @@ def test_a_training_is_made_again(undamaged: Path, tmp_path: Path, name: str, ki
     assert (folder / "model.safetensors").read_bytes() == (undamaged / "trained" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.thorough
 @every(LEARNED)
 @pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
 def test_what_starts_from_a_run_refuses_it_or_comes_to_the_same(
@@ -199,6 +200,7 @@ def test_what_starts_from_a_run_refuses_it_or_comes_to_the_same(
         assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.thorough
 @every(SCORED)
 def test_a_run_beside_is_no_obstacle(undamaged: Path, tmp_path: Path, name: str, kind: str) -> None:
     parent = tmp_path / "scored" / "aum"
@@ -221,6 +223,7 @@ def test_only_what_was_selected_is_loaded(undamaged: Path, tmp_path: Path, name:
     assert found in (expected, f"cannot read {tmp_path / 'run' / name}")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [*OF_EVERY_RUN, "coreset.json", "scores.npy", "labels.npy"])
 def test_a_selection_of_a_comparison_is_made_again(undamaged: Path, tmp_path: Path, undrawn: None, name: str) -> None:
     shutil.copytree(undamaged / "compared", tmp_path / "compared")
@@ -230,6 +233,7 @@ def test_a_selection_of_a_comparison_is_made_again(undamaged: Path, tmp_path: Pa
     assert chosen(cell) == chosen(only(undamaged, "compared/cells/select/el2n/*"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [*OF_EVERY_RUN[:4], "result.json"])
 def test_a_training_of_a_comparison_is_made_again(undamaged: Path, tmp_path: Path, undrawn: None, name: str) -> None:
     shutil.copytree(undamaged / "compared", tmp_path / "compared")
