@@ -1,5 +1,6 @@
 """No pickle is ever read: one that would leave a trace is planted as every file that a command reads."""
 
+import hashlib
 import io
 import os
 import pickle  # noqa: TID251 - what is planted
@@ -17,7 +18,7 @@ import torch
 from rlsel.errors import RlselError
 from rlsel.runs.comparison_files import read_comparison
 from rlsel.runs.reader import read_run
-from rlsel.training.checkpoints import load_state, load_tensors
+from rlsel.training.checkpoints import load_state, load_tensors, save_state
 
 
 class Bomb:
@@ -176,10 +177,16 @@ def test_a_comparison(tmp_path: Path, bomb: Bomb, trace: Path, name: str, form: 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_a_checkpoint_and_tensors(tmp_path: Path, bomb: Bomb, trace: Path, form: Any) -> None:
-    for name, read in ((".training-0123abcd.ckpt", load_state), ("policy.safetensors", load_tensors)):
-        (tmp_path / name).write_bytes(form(bomb))
+    checkpoint, tensors = tmp_path / ".training-0123abcd.ckpt", tmp_path / "policy.safetensors"
+    save_state(checkpoint, {"steps": 1})
+    mark, _, rest = checkpoint.read_bytes().partition(b"\n")
+    own, planted = (hashlib.sha256(content).hexdigest().encode() for content in (rest, form(bomb)))
+    assert own in mark, "whoever plants something would write the checksum anew"
+    checkpoint.write_bytes(mark.replace(own, planted) + b"\n" + form(bomb))
+    tensors.write_bytes(form(bomb))
+    for path, read in ((checkpoint, load_state), (tensors, load_tensors)):
         with pytest.raises(RlselError, match="cannot read"):
-            read(tmp_path / name)
+            read(path)
     assert not trace.exists()
 
 
