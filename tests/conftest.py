@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hydra import compose
 from hydra._internal import defaults_list
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hypothesis import settings as hypothesis_settings
 from lightning_fabric import fabric as lightning
+from omegaconf import DictConfig
 
 from rlsel.data.arrays import Arrays
 from rlsel.models.small_cnn import SmallCNN
@@ -93,11 +96,25 @@ def load_once(source: ConfigSource, config_path: str) -> ConfigResult:
     return loaded
 
 
+COMPOSED_BEFORE: dict[str, DictConfig] = {}
+"""Options that a command named, which are read and not changed; none of a folder of a test."""
+
+
+def compose_once(name: str) -> DictConfig:
+    """Composes an option of a group, with all that Hydra adds to it, the first time only."""
+    if any(source.scheme() == "file" for source in GlobalHydra.instance().config_loader().get_sources()):
+        return compose(name)
+    if name not in COMPOSED_BEFORE:
+        COMPOSED_BEFORE[name] = compose(name)
+    return COMPOSED_BEFORE[name]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_hydra() -> Iterator[None]:
     """Lets Hydra compose the same in half the time: the suite calls the program more than a thousand times."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Hydra, "get_mode", given_mode)
+        patch.setattr("rlsel.cli.composing.compose", compose_once)
         patch.setattr(defaults_list, "_create_interpolation_map", map_of_choices)
         for source in loads_of_packages():
             patch.setattr(source, "load_config", load_once)
