@@ -27,10 +27,10 @@ FILES = {path.stem for path in (CONF / "experiment").glob("*.yaml") if not path.
 ALL = [name + form for name in NAMES for form in ("", "_small")]
 MAKEFILE = (CONF.parent / "Makefile").read_text()
 TINY = (
-    "dataset=digits", "dataset.train_size=40", "dataset.test_size=20", "training.batch_size=20", "training.steps=6",
+    "dataset=digits", "dataset.train_size=40", "dataset.test_size=20", "training.batch_size=20", "training.steps=4",
     "seeds=[0]", "ratios=[0.5]", "model=small_cnn", "model.width=2",
 )  # fmt: skip
-"""Three epochs of two steps; the small network selects, whatever the experiment has, since a suite must be quick."""
+"""Two epochs of two steps; the small network selects, whatever the experiment has, since a suite must be quick."""
 
 
 @pytest.fixture(scope="module")
