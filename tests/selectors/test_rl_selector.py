@@ -66,7 +66,7 @@ def with_duplicates() -> tuple[Tensor, Tensor, Tensor]:
 def test_planted_duplicates_are_dropped_more_than_chance(feature_task: FeatureTask, policy: PolicySpec) -> None:
     features, labels, planted = with_duplicates()
     task = feature_task(labels, features=features)
-    selector = RLSelector(policy=policy, ratio=0.5, rollout=100, settle_passes=20)
+    selector = RLSelector(policy=policy, ratio=0.5, rollout=100, settle_passes=10)
     scores = on_own_features(selector, task)
     assert scores.policy
     assert scores.kind == "logit"
