@@ -96,26 +96,27 @@ def test_variants_are_rows_with_the_settings_of_a_select(rlsel: Callable[..., An
     assert compare.request.variants[0].overrides == ("policy=ppo", "policy.clip=0.3")
 
 
-@pytest.mark.parametrize("shared", [[], ["cover.reduction=sum", "reward=paper", "export.min_per_class=2"]])
-@pytest.mark.parametrize(
-    "row",
-    [
-        ["policy=ppo", "policy.clip=0.3"],
-        ["policy.entropy=0.1", "selector.settle_passes=1"],
-        ["selector=static_cover", "cover.measure=knn", "cover.reduction=mean"],
-        ["selector=el2n", "selector.num_models=3", "export.mode=sample"],
-        ["reward=dynamics", "export.class_balance=proportional"],
-    ],
+ROWS = (
+    ("policy=ppo", "policy.clip=0.3"),
+    ("policy.entropy=0.1", "selector.settle_passes=1"),
+    ("selector=static_cover", "cover.measure=knn", "cover.reduction=mean"),
+    ("selector=el2n", "selector.num_models=3", "export.mode=sample"),
+    ("reward=dynamics", "export.class_balance=proportional"),
 )
+
+
+@pytest.mark.parametrize("shared", [[], ["cover.reduction=sum", "reward=paper", "export.min_per_class=2"]])
 def test_a_row_is_what_select_makes_of_the_same_overrides(
-    rlsel: Callable[..., Any], compare: Any, select: Any, shared: list[str], row: list[str]
+    rlsel: Callable[..., Any], compare: Any, select: Any, shared: list[str]
 ) -> None:
-    written = ",".join(override.replace("=", ":") for override in row)
-    assert rlsel("compare", "selectors=[random]", *shared, f"variants={{a:{{{written}}}}}").code == 0
-    assert rlsel("select", *shared, *row).code == 0
-    (one,) = compare.request.variants
-    assert ((one.selector,), one.export) == (select.request.selectors, select.request.export)
-    assert one.overrides == tuple(row)
+    written = [",".join(override.replace("=", ":") for override in row) for row in ROWS]
+    variants = ",".join(f"row_{number}:{{{row}}}" for number, row in enumerate(written))
+    assert rlsel("compare", "selectors=[random]", *shared, f"variants={{{variants}}}").code == 0
+    for row, made in zip(ROWS, compare.request.variants, strict=True):
+        assert rlsel("select", *shared, *row).code == 0
+        request = select.requests[-1]
+        assert ((made.selector,), made.export) == (request.selectors, request.export)
+        assert made.overrides == row
 
 
 @pytest.mark.parametrize(

@@ -353,36 +353,39 @@ def test_a_defect_leaves_a_failed_run_that_is_run_again(request_for: Request) ->
         run(request_for(selectors=selectors))
 
 
-@pytest.mark.parametrize("step", [1, 3, 4, 6])
 def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(
-    request_for: Request, stopping: Callable[..., Any], step: int
+    request_for: Request, stopping: Callable[..., Any]
 ) -> None:
     several = {"selectors": (QUICK, EL2N(), AUM())}
-    with pytest.raises(KeyboardInterrupt):
-        select(request_for("stopped", **several), stopping(at=step))
-    folders = sorted(request_for("stopped").options.run_dir.glob("*/*"))
-    assert {state(folder) for folder in folders} == {"interrupted"}
-    assert len(list(request_for("stopped").options.run_dir.rglob(".training-*.ckpt"))) == 1
-    resumed, expected = run(request_for("stopped", **several)), run(request_for("calm", **several))
-    for folder in folders:
-        calm = expected / folder.relative_to(resumed)
-        assert result(folder) == result(calm)
-        assert rows(folder) == rows(calm)
-        assert names(folder) == names(calm)
-        assert state(folder) == "complete"
+    expected = run(request_for("calm", **several))
+    for step in (1, 3, 4, 6):
+        stopped = request_for(f"stopped-{step}", **several)
+        with pytest.raises(KeyboardInterrupt):
+            select(stopped, stopping(at=step))
+        folders = sorted(stopped.options.run_dir.glob("*/*"))
+        assert len(folders) == 3
+        assert {state(folder) for folder in folders} == {"interrupted"}
+        assert len(list(stopped.options.run_dir.rglob(".training-*.ckpt"))) == 1
+        resumed = run(stopped)
+        for folder in folders:
+            calm = expected / folder.relative_to(resumed)
+            assert result(folder) == result(calm), f"interrupted after step {step}"
+            assert rows(folder) == rows(calm)
+            assert names(folder) == names(calm)
+            assert state(folder) == "complete"
 
 
 @pytest.mark.parametrize("policy", [PPO(), DQN()])
-@pytest.mark.parametrize("step", [4, 5])
-def test_every_policy_can_be_interrupted(
-    request_for: Request, stopping: Callable[..., Any], policy: PPO | DQN, step: int
-) -> None:
+def test_every_policy_can_be_interrupted(request_for: Request, stopping: Callable[..., Any], policy: PPO | DQN) -> None:
     selectors = (replace(QUICK, policy=policy, rollout=16),)
-    with pytest.raises(KeyboardInterrupt):
-        select(request_for("stopped", selectors=selectors), stopping(at=step))
-    resumed, calm = (run(request_for(name, selectors=selectors)) for name in ("stopped", "calm"))
-    assert result(resumed) == result(calm)
-    assert rows(resumed) == rows(calm)
+    calm = run(request_for("calm", selectors=selectors))
+    for step in (4, 5):
+        stopped = request_for(f"stopped-{step}", selectors=selectors)
+        with pytest.raises(KeyboardInterrupt):
+            select(stopped, stopping(at=step))
+        resumed = run(stopped)
+        assert result(resumed) == result(calm), f"interrupted after step {step}"
+        assert rows(resumed) == rows(calm)
 
 
 def test_a_new_start_forgets_an_interrupted_training(
