@@ -28,6 +28,7 @@ def test_notes_are_passed_on_and_the_progress_of_a_training_is_not() -> None:
     listener = Listener()
     reporter = NotesOnly(listener)
     reporter.note("hello")
+    reporter.note("hello")
     reporter.start("target", 1, 2)
     reporter.step(1)
     reporter.epoch({"loss": 1.0})

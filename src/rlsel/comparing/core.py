@@ -89,7 +89,7 @@ def carry_out(prepared: Prepared) -> Results:
         StorageError: if a result cannot be written. What else goes wrong in a part is among the failures.
     """
     plan, worker, account = prepared.plan, prepared.worker, prepared.account
-    tell(prepared.dataset, prepared.reporter.note)
+    tell(prepared.dataset, worker.reporter.note)
     jobs = account.begin()
     processes = plan.request.options.jobs if len(jobs) > 1 else 1
     if processes > 1:

@@ -98,13 +98,16 @@ class SilentReporter:
 
 
 class NotesOnly:
-    """Passes on what is said, and nothing of the progress of single trainings."""
+    """Passes on what is said, once however many say the same, and nothing of the progress of single trainings."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
+        self._said: set[str] = set()
 
     def note(self, text: str) -> None:
-        self._reporter.note(text)
+        if text not in self._said:
+            self._said.add(text)
+            self._reporter.note(text)
 
     def start(self, task: str, epochs: int, steps: int) -> None:
         return
