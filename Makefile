@@ -31,7 +31,7 @@ run: $(BIN)/rlsel ## install, then `rlsel select ratio=0.7` on the built-in digi
 test: check ## install with development tools, lint, types, tests
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
-test-thorough: .venv/.dev ## what `make test` leaves out: every file of a run damaged, every form of a planted pickle
+test-thorough: .venv/.dev ## what `make test` leaves out: long tests, every file of a run damaged, every form of a planted pickle
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m thorough
 
 check: .venv/.dev ## lint, types and the import contracts

@@ -49,6 +49,7 @@ def test_an_example_runs(
     assert names(tmp_path) == {"digits"}, "nothing is written"
 
 
+@pytest.mark.thorough
 def test_the_example_of_hugging_face_runs(folder: Path, tmp_path: Path) -> None:
     # a process of its own: `datasets` reads where its cache lies when it is imported
     environment = os.environ | {"HF_HOME": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}

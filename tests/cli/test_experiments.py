@@ -136,24 +136,31 @@ def test_the_literal_rows_are_the_paper_experiment(
     ("name", "models", "rows"),
     [
         ("cifar10_small", {"resnet50"}, {"moderate", "rl_selector", "el2n", "moso", "self_sup_prototypes"}),
-        (
+        pytest.param(
             "cifar100_small",
             {"small_cnn"},
             {
                 *("herding", "glister", "cg_score", "forgetting", "moderate", "rl_selector"),
                 *("el2n", "grand", "moso", "self_sup_prototypes"),
             },
+            marks=pytest.mark.thorough,
         ),
-        ("tiny_imagenet_small", {"small_cnn"}, {"forgetting", "rl_selector"}),
+        pytest.param("tiny_imagenet_small", {"small_cnn"}, {"forgetting", "rl_selector"}, marks=pytest.mark.thorough),
         ("cross_architecture_small", {"resnet50", "vit", "swin"}, {"moderate", "rl_selector"}),
-        ("ood_small", {"small_cnn"}, {"moderate", "rl_selector"}),
-        ("ablation_redundancy_small", {"small_cnn"}, {"cover", "cosine", "knn", "prototype", "density"}),
-        (
+        pytest.param("ood_small", {"small_cnn"}, {"moderate", "rl_selector"}, marks=pytest.mark.thorough),
+        pytest.param(
+            "ablation_redundancy_small",
+            {"small_cnn"},
+            {"cover", "cosine", "knn", "prototype", "density"},
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
             "ablation_static_small",
             {"small_cnn"},
             {"static_cover", "static_cover_low", "static_reward", "rl_selector", "rl_cover"},
+            marks=pytest.mark.thorough,
         ),
-        ("ablation_policy_small", {"small_cnn"}, {"a2c", "ppo", "dqn"}),
+        pytest.param("ablation_policy_small", {"small_cnn"}, {"a2c", "ppo", "dqn"}, marks=pytest.mark.thorough),
         ("ablation_finetune_small", {"small_cnn"}, {"rl_selector", "rl_selector_finetuned"}),
     ],
 )

@@ -43,6 +43,9 @@ STORED = [*FEW, "2024_01_05", "true", "1e5", "a:b", "{a}", "ünï", "My Data (1)
 """What a file system and the YAML of a record could take for something else, besides."""
 some_names = pytest.mark.parametrize("name", NAMES)
 few_names = pytest.mark.parametrize("name", FEW)
+stored_names = pytest.mark.parametrize(
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.thorough) for name in STORED]
+)
 
 
 @some_names
@@ -73,7 +76,7 @@ def in_a_sweep(name: str) -> str:
     return f"'{name}'" if "," in name or name == "choice(1)" else name
 
 
-@pytest.mark.parametrize("name", STORED)
+@stored_names
 def test_a_run_of_that_name(rlsel: Callable[..., Any], tmp_path: Path, name: str) -> None:
     images = np.random.default_rng(0).integers(0, 255, (30, 8, 8), dtype=np.uint8)
     (tmp_path / "in").mkdir()

@@ -120,6 +120,7 @@ json.dump(drawn, open(f"{folder}/{rank}.json", "w"))
 """
 
 
+@pytest.mark.thorough
 def test_processes_share_each_pass(tmp_path: Path) -> None:
     started = [
         subprocess.Popen([sys.executable, "-W", "ignore", "-c", _PROCESS, str(rank), str(tmp_path)]) for rank in (0, 1)

@@ -14,7 +14,11 @@ def parameters(model: nn.Module) -> int:
 
 
 @pytest.mark.parametrize(
-    ("spec", "reference"), [(ResNet18(), models.resnet18), (ResNet50(), models.resnet50)], ids=["resnet18", "resnet50"]
+    ("spec", "reference"),
+    [
+        pytest.param(ResNet18(), models.resnet18, id="resnet18"),
+        pytest.param(ResNet50(), models.resnet50, id="resnet50", marks=pytest.mark.thorough),
+    ],
 )
 def test_computes_what_torchvision_computes_on_large_images(
     spec: ModelSpec, reference: Callable[..., nn.Module]

@@ -5,6 +5,7 @@ from rlsel.errors import ConfigurationError
 from rlsel.models.swin import Swin
 
 
+@pytest.mark.thorough
 def test_is_swin_t_on_large_images() -> None:
     expected = models.swin_t(weights=None, num_classes=10).state_dict()
     found = Swin(width=96, heads=3).build((3, 64, 64), 10).state_dict()

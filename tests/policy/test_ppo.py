@@ -37,7 +37,7 @@ def test_losses_by_hand() -> None:
     assert values.grad is None
 
 
-@pytest.mark.parametrize("distribution", ["bernoulli", "beta"])
+@pytest.mark.parametrize("distribution", ["bernoulli", pytest.param("beta", marks=pytest.mark.thorough)])
 def test_a_bandit_is_solved(bandit: PlayBandit, distribution: str) -> None:
     spec = PPO(distribution=distribution, minibatch=64, entropy=0.5)  # type: ignore[arg-type]
     policy = bandit(spec, updates=75)

@@ -169,6 +169,7 @@ def digests(found: Mapping[str, Made]) -> dict[str, str]:
     return {name: hashlib.sha256(one.scores.values.numpy().tobytes()).hexdigest() for name, one in found.items()}
 
 
+@pytest.mark.thorough
 def test_no_order_of_a_set_of_strings_decides(in_a_list: tuple[Mapping[str, Made], Mapping[str, Made]]) -> None:
     # strings have the hashes of their process, which this variable decides
     another = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
