@@ -20,7 +20,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hypothesis import settings as hypothesis_settings
-from lightning_fabric import fabric as lightning
 from omegaconf import DictConfig
 
 from rlsel.data.arrays import Arrays
@@ -126,14 +125,6 @@ def quick_hydra() -> Iterator[None]:
         patch.setattr(defaults_list, "_create_interpolation_map", map_of_choices)
         for source in loads_of_packages():
             patch.setattr(source, "load_config", load_once)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def callbacks_looked_up_once() -> Iterator[None]:
-    """Keeps what Fabric finds among the installed packages, all of which it reads anew for each of its objects."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lightning, "_load_external_callbacks", cache(lightning._load_external_callbacks))
         yield
 
 

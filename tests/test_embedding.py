@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torchvision import models
 
@@ -21,6 +20,7 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.target import ModelSpec, TargetModel, TrainedInput
 from rlsel.models.timm_model import TimmModel
 from rlsel.models.torchvision_model import TorchvisionModel
+from rlsel.training.fabric import OneProcess
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -61,7 +61,7 @@ def dataset_of(pixels: Tensor, *, pixel_range: tuple[float, float] = (0.0, 1.0))
 
 
 def computed(dataset: Dataset, spec: ModelSpec, *, seed: int = 0) -> Embedding:
-    return embed(dataset, spec, fabric=Fabric(accelerator="cpu", devices=1), seed=seed)
+    return embed(dataset, spec, fabric=OneProcess(device=torch.device("cpu")), seed=seed)
 
 
 def normalised(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

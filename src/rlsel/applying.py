@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.budget import kept_count
@@ -24,6 +23,7 @@ from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import Fabric
 from rlsel.training.settings import TrainingSettings
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from rlsel.errors import DataError
 from rlsel.models.target import ModelSpec, Pretrained, TargetModel, TrainedInput
 from rlsel.randomness import Streams
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import Fabric
 from rlsel.training.loop import build_model
 
 _UNIT = (0.0, 1.0)

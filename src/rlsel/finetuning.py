@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from lightning_fabric import Fabric
-
 from rlsel.applying import LearnedPolicy
 from rlsel.data.dataset import Dataset
 from rlsel.errors import CoresetError
@@ -19,6 +17,7 @@ from rlsel.runs.target import TargetInput
 from rlsel.selectors.base import Recording, Scores
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import Fabric
 from rlsel.training.loop import Progress, Training
 from rlsel.training.observation import Callbacks, Observer
 from rlsel.training.reporting import Reporter

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.target import ModelSpec
 from rlsel.selectors.base import SelectionTask
+from rlsel.training.fabric import OneProcess
 from rlsel.training.reporting import SilentReporter
 from rlsel.training.settings import TrainingSettings
 
@@ -59,14 +57,8 @@ def planted_task(
         ),
         model=SmallCNN(width=4) if model is None else model,
         training=TrainingSettings(epochs=3, batch_size=16),
-        fabric=_fabric(),
+        fabric=OneProcess(device=torch.device("cpu")),
         seed=seed,
         features=features if with_features else None,
         reporter=SilentReporter(),
     )
-
-
-@cache
-def _fabric() -> Fabric:
-    """Makes the one CPU of all tasks; to look for plugins among the installed packages costs as much as a training."""
-    return Fabric(accelerator="cpu", devices=1)

@@ -48,7 +48,13 @@ def loaded_by(*arguments: str) -> set[str]:
     output = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True).stdout
     modules = set(output.splitlines()[-1].split())
     assert "rlsel.cli.main" in modules
-    return modules & {"torch", "hydra", "rich", "sklearn", "lightning_fabric"}
+    return modules & {"torch", "hydra", "rich", "sklearn", "lightning_fabric", "torch._dynamo", "sympy"}
+
+
+def test_a_float32_run_in_one_process_does_not_load_the_compiler_of_torch(tmp_path: Path) -> None:
+    run = ("select", "dataset.train_size=50", "training.epochs=1", f"run_dir={tmp_path}")
+    assert "torch" in (loaded := loaded_by(*run))
+    assert not loaded & {"lightning_fabric", "torch._dynamo", "sympy"}
 
 
 def test_what_only_shows_something_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 from PIL import Image
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from rlsel.evaluation.robustness import FurtherAccuracy, FurtherDataset, measure
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.models.target import TargetModel
 from rlsel.training.devices import DeviceSettings
+from rlsel.training.fabric import Fabric
 
 LEVELS = (40, 100, 160, 220)
 """The gray of each class."""

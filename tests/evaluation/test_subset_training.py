@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from rlsel.coreset import indices_sha256
 from rlsel.data.augmentation import Augmentation
@@ -20,6 +19,7 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.target import TargetModel
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.evaluation import accuracy, clean_pass
+from rlsel.training.fabric import Fabric
 from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 
 from rlsel.data.arrays import Arrays
 from rlsel.data.dataset import Dataset
@@ -17,6 +16,7 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.randomness import Streams
 from rlsel.runs.target import TargetInput, load_target, load_target_input, save_target
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import OneProcess
 from rlsel.training.loop import build_model
 
 SPEC = SmallCNN(width=2)
@@ -41,7 +41,7 @@ def test_what_is_saved_is_loaded(folder: Path, dataset: Dataset) -> None:
     )
     before = torch.get_rng_state()
     passes = [
-        clean_pass(model, dataset, dataset.train, fabric=Fabric(accelerator="cpu", devices=1))
+        clean_pass(model, dataset, dataset.train, fabric=OneProcess(device=torch.device("cpu")))
         for model in (build_model(SPEC, dataset, STREAMS), load_target(folder, SPEC, takes))
     ]
     assert torch.equal(passes[0].features, passes[1].features)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.selectors.base import Scores, SelectionTask, Selector
 from rlsel.selectors.target_training import SharedTraining
+from rlsel.training.fabric import OneProcess
 from rlsel.training.observation import BatchObservation, EpochEnd, Observer
 from rlsel.training.reporting import Reporter
 from rlsel.training.settings import TrainingSettings
@@ -41,7 +41,7 @@ def feature_task(reporter: Reporter) -> FeatureTask:
             dataset=dataset,
             model=SmallCNN(width=4),
             training=TrainingSettings(epochs=1),
-            fabric=Fabric(accelerator="cpu", devices=1),
+            fabric=OneProcess(device=torch.device("cpu")),
             seed=seed,
             features=features,
             reporter=reporter,

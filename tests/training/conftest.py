@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from rlsel.data.augmentation import Augmentation
@@ -14,6 +13,7 @@ from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.target import TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.devices import DeviceSettings
+from rlsel.training.fabric import Fabric
 from rlsel.training.loop import EpochRecord, Progress, Training, build_model
 from rlsel.training.observation import Callbacks, Inspection, Observer, PassRule
 from rlsel.training.reporting import Reporter, SilentReporter

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.models.target import TargetModel
 from rlsel.training.evaluation import accuracy, clean_pass, right_guesses
+from rlsel.training.fabric import Fabric
 from rlsel.training.loop import Training
 
 SIZE = 1100

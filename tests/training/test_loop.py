@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
@@ -18,6 +17,7 @@ from rlsel.models.target import TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.dynamics import DynamicsRecorder
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import Fabric
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, pass_batches
 from rlsel.training.observation import BatchObservation, Callbacks, EpochEnd

@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -37,6 +36,7 @@ from rlsel.runs.plan import Plan, plan_one
 from rlsel.runs.reader import read_run
 from rlsel.selection import Wanted, select_from
 from rlsel.selectors.base import SelectionTask, Selector
+from rlsel.training.fabric import Fabric
 from rlsel.training.settings import TrainingSettings
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.applying import LearnedPolicy, judging_selector
@@ -20,6 +19,7 @@ from rlsel.runs.folder import require_apart
 from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
 from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
 
 

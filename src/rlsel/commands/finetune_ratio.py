@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lightning_fabric import Fabric
-
 from rlsel.commands.missing import make_missing
 from rlsel.commands.requests import FinetuneRequest
 from rlsel.cutting import cut
@@ -21,6 +19,7 @@ from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
 from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
+from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lightning_fabric import Fabric
-
 from rlsel.budget import kept_count
 from rlsel.data.dataset import Dataset
 from rlsel.runs.datasets import read_dataset
 from rlsel.runs.folder import common_parent, note_damage, to_make
 from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunOptions, RunSettings
+from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
 
 Work = Callable[[Sequence[Planned], Dataset, Fabric], None]

@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_fabric import Fabric
-
 from rlsel.commands.missing import make_missing, taken
 from rlsel.commands.report import report
 from rlsel.commands.requests import ReportRequest, SelectRequest
@@ -22,6 +20,7 @@ from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Planned, planned_selection
 from rlsel.runs.settings import RunOptions
 from rlsel.selectors.base import SelectionTask
+from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.commands.places import beside_run
@@ -30,6 +29,7 @@ from rlsel.runs.rebuilding import dataset_and_variation, model_spec
 from rlsel.structure import as_node
 from rlsel.theory.verification import Subject, verify_theory
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import Fabric
 
 JSON_FILE, PICTURE_FILE = "verify.json", "verify.png"
 _SCHEMA_VERSION = 1

@@ -17,8 +17,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from rlsel.cover.coverage import class_members
@@ -63,6 +61,9 @@ def near_duplicate_groups(
     Returns:
         (N,) int64 on the CPU: the lowest position in the sample's group, its own where it is alone.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     size = len(features)
     near = nearest_neighbours_by_class(features, labels, _NEIGHBOURS, num_classes=num_classes, distance=distance)
     scale = _scale(near, labels, num_classes)

@@ -6,8 +6,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lightning_fabric import Fabric
-
 from rlsel.data.corrupted import corrupted_test_split
 from rlsel.data.dataset import Dataset
 from rlsel.data.further import FurtherSplit
@@ -15,6 +13,7 @@ from rlsel.data.imagenet_variants import read_imagenet_variant
 from rlsel.evaluation.settings import EvaluationSettings, corruptions_of
 from rlsel.models.target import TargetModel
 from rlsel.training.evaluation import clean_pass, right_guesses
+from rlsel.training.fabric import Fabric
 
 
 @dataclass(frozen=True, kw_only=True)

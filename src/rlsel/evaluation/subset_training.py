@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from rlsel.coreset import indices_sha256
@@ -20,6 +19,7 @@ from rlsel.evaluation.robustness import FurtherAccuracy, FurtherDataset, measure
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.evaluation import Accuracy, accuracy, clean_pass
+from rlsel.training.fabric import Fabric
 from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, build_model
 from rlsel.training.observation import Callbacks
 from rlsel.training.reporting import Reporter

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rlsel.checks import number_between, one_of
+from rlsel.optimizers import Adam
 from rlsel.policy.distributions import DistributionName, distribution
 from rlsel.policy.mdp import Decision, Experience, Update
 from rlsel.policy.networks import actor, critic
@@ -79,7 +80,7 @@ class ActorCritic:
         self._actor = actor(state_size, self._distribution.outputs, generator=generator)
         self._critic = critic(state_size, generator=generator)
         self._networks = nn.ModuleDict({"actor": self._actor, "critic": self._critic})
-        self._optimizer = torch.optim.Adam(self._networks.parameters(), lr=settings.learning_rate, fused=True)
+        self._optimizer = Adam(self._networks.parameters(), lr=settings.learning_rate, fused=True)
 
     @property
     def gamma(self) -> float:

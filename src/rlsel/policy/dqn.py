@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from rlsel.checks import number_between, positive_int
+from rlsel.optimizers import Adam
 from rlsel.policy.mdp import Decision, Experience, Update
 from rlsel.policy.networks import actor
 
@@ -85,7 +86,7 @@ class ActionValues:
         self._online = actor(state_size, 2, generator=generator)
         self._target = actor(state_size, 2, generator=generator)
         self._target.load_state_dict(self._online.state_dict())
-        self._optimizer = torch.optim.Adam(self._online.parameters(), lr=settings.learning_rate, fused=True)
+        self._optimizer = Adam(self._online.parameters(), lr=settings.learning_rate, fused=True)
         self._memory: tuple[Tensor, Tensor, Tensor] = (torch.empty(0, state_size), torch.empty(0), torch.empty(0))
         self._updates = 0
 

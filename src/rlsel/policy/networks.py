@@ -10,6 +10,13 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 
+class _Unfilled(nn.Linear):
+    """A linear layer that is filled by whoever makes it: the usual filling draws from the global generator."""
+
+    def reset_parameters(self) -> None:
+        """Leaves the parameters as they are."""
+
+
 class ThreeLayers(nn.Module):
     """Three linear layers with leaky ReLU between them and orthogonal initial weights.
 
@@ -23,11 +30,7 @@ class ThreeLayers(nn.Module):
         """Makes the layers `inputs` → `hidden` → `outputs`."""
         super().__init__()
         sizes = (inputs, *hidden, outputs)
-        # the usual initialisation would draw from the global generator
-        self.layers = nn.ModuleList(
-            nn.utils.skip_init(nn.Linear, a, b)  # type: ignore[no-untyped-call]
-            for a, b in itertools.pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(_Unfilled(a, b) for a, b in itertools.pairwise(sizes))
         for layer, gain in zip(self.layers, (math.sqrt(2), math.sqrt(2), 0.01), strict=True):
             nn.init.orthogonal_(layer.weight, gain=gain, generator=generator)  # type: ignore[arg-type]
             nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

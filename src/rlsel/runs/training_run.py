@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from rlsel.coreset import INDICES_FILE
@@ -23,6 +22,7 @@ from rlsel.runs.folder import RunFolder, begun
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.settings import RunSettings
 from rlsel.training.checkpoints import save_tensors
+from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
 
 MODEL_FILE, RESULT_FILE = "model.safetensors", "result.json"

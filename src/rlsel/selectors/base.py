@@ -12,7 +12,6 @@ from typing import ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.checks import refuse
@@ -24,6 +23,7 @@ from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.provenance import Outcome
 from rlsel.selectors.evidence import EvidenceCollector
 from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics
+from rlsel.training.fabric import Fabric
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import CleanPass, Observer
 from rlsel.training.reporting import Reporter

@@ -1,4 +1,4 @@
-"""Where things are computed: one code path for CPU, GPU and several processes, through Lightning Fabric."""
+"""Where things are computed: the device, the precision and the threads of a run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 
 from rlsel.checks import one_of, positive_int
 from rlsel.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+from rlsel.training.fabric import Fabric, OneProcess
 
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 
@@ -64,21 +62,31 @@ class DeviceSettings:
             torch.set_num_threads(before)
 
     def _fabric(self) -> Fabric:
-        available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-        if not available.get(self.accelerator, True):
-            raise ConfigurationError(
-                f"device.accelerator must be one that this machine has, got {self.accelerator!r}: "
-                "use device.accelerator=auto or cpu"
-            )
+        device = self._device()
         if self.processes > 1:
             raise ConfigurationError(
                 f"device.processes must be 1 in this version, got {self.processes}: use jobs= to run several at once"
             )
-        from lightning_fabric import Fabric
+        if self.precision == "32-true":
+            return OneProcess(device=device)
+        import lightning_fabric
 
         # it advises to compute matrix products with fewer digits, in which the distances of near duplicates drown
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        return Fabric(accelerator=self.accelerator, devices=self.processes, precision=self.precision)
+        made: Fabric = lightning_fabric.Fabric(accelerator=device.type, devices=1, precision=self.precision)
+        return made
+
+    def _device(self) -> torch.device:
+        """Returns the first device of the accelerator."""
+        available = {"mps": torch.backends.mps.is_available(), "cuda": torch.cuda.is_available(), "cpu": True}
+        chosen = self.accelerator
+        name = next(one for one, there in available.items() if there) if chosen == "auto" else str(chosen)
+        if not available[name]:
+            raise ConfigurationError(
+                f"device.accelerator must be one that this machine has, got {name!r}: "
+                "use device.accelerator=auto or cpu"
+            )
+        return torch.device(name) if name == "cpu" else torch.device(name, 0)
 
 
 @contextmanager

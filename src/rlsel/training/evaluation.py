@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from rlsel.data.dataset import Dataset, Split
 from rlsel.data.loading import load_batches
 from rlsel.models.target import TargetModel
+from rlsel.training.fabric import Fabric
 from rlsel.training.observation import CleanPass
 
 _CPU_BATCH, _BATCH = 128, 512

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from rlsel.data.dataset import Dataset, Split
@@ -18,6 +17,7 @@ from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.checkpoints import load_state, save_state
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import Fabric
 from rlsel.training.interruption import signals_held_back
 from rlsel.training.observation import BatchObservation, Callbacks, CleanPass, EpochEnd
 from rlsel.training.optimisation import build_optimizer, learning_rate_factor, set_learning_rate

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from rlsel.optimizers import SGD, AdamW
 from rlsel.training.settings import TrainingSettings
 
 
@@ -18,10 +19,8 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if settings.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.learning_rate)
-    return torch.optim.SGD(
-        groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0
-    )
+        return AdamW(groups, lr=settings.learning_rate)
+    return SGD(groups, lr=settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0)
 
 
 def learning_rate_factor(step: int, total: int, settings: TrainingSettings) -> float:
