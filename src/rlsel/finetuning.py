@@ -21,6 +21,7 @@ from rlsel.training.fabric import Fabric
 from rlsel.training.loop import Progress, Training
 from rlsel.training.observation import Callbacks, Observer
 from rlsel.training.reporting import Reporter
+from rlsel.training.resuming import Checkpointing
 
 CONTINUED_RATE = 0.01
 """The share of the peak learning rate that a continued target training goes on with: it had come to its end."""
@@ -57,7 +58,14 @@ class Finetuning:
             self.run.target_model(self.settings.model)  # read before anything is told
 
     def adapt(
-        self, selector: RLSelector, dataset: Dataset, *, fabric: Fabric, reporter: Reporter, on_epoch: OnEpoch
+        self,
+        selector: RLSelector,
+        dataset: Dataset,
+        *,
+        fabric: Fabric,
+        reporter: Reporter,
+        on_epoch: OnEpoch,
+        checkpointing: Checkpointing,
     ) -> tuple[Scores, LearnedPolicy]:
         """Adapts the policy to the ratio of a selector.
 
@@ -67,6 +75,7 @@ class Finetuning:
             fabric: The device and the precision.
             reporter: Told the progress.
             on_epoch: Told what each epoch of a continued training measured.
+            checkpointing: Where interrupted work is taken up again.
 
         Returns:
             The keep logits of the candidates, and the adapted policy.
@@ -75,12 +84,12 @@ class Finetuning:
         recording = Recording(dataset.train.labels, dataset.num_classes)
         learner = selector.learner(len(dataset.train), self.settings.seed, recording)
         if self.features == "saved":
-            learner.adapt(stored, self.epochs)
+            learner.adapt(stored, self.epochs, checkpointing)
         else:
             learner.warm_start(stored)
-            model = self._continue(dataset, [*recording.observers, learner], fabric, reporter, on_epoch)
+            model = self._continue(dataset, [*recording.observers, learner], fabric, reporter, on_epoch, checkpointing)
             features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
-            learner.settle(features, stored.evidence.behaviour)
+            learner.settle(features, stored.evidence.behaviour, checkpointing)
         logits, adapted = learner.judge(selector.ratio), learner.stored()
         return selector.scores(logits, adapted.features, dataset), LearnedPolicy(
             selector=selector,
@@ -98,6 +107,7 @@ class Finetuning:
         fabric: Fabric,
         reporter: Reporter,
         on_epoch: OnEpoch,
+        checkpointing: Checkpointing,
     ) -> TargetModel:
         """Goes on training the run's target model at its final learning rate, watched by the learner."""
         source = self.settings
@@ -123,6 +133,7 @@ class Finetuning:
             streams=Streams(seed=source.seed, names=("target", "continued")),
             progress=progress,
             callbacks=Callbacks(observers=observers),
+            checkpointing=checkpointing,
         ).run()
 
 

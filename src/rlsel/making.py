@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Plan, Planned, begun_as_planned
 from rlsel.runs.reader import scored_alike
 from rlsel.selection import Made, OnFailure, reported, select_from
-from rlsel.selectors.base import Observed, Scores, SelectionTask, depends_on_ratio
+from rlsel.selectors.base import Observed, Scores, SelectionTask, Selector, depends_on_ratio
+from rlsel.training.resuming import Checkpointing, kept
 
 
 def make(
@@ -29,6 +31,7 @@ def make(
     *,
     began: float,
     resume: bool,
+    request: Sequence[Planned] = (),
     on_failure: OnFailure[Planned] | None = None,
 ) -> None:
     """Makes coresets in their run folders.
@@ -37,7 +40,9 @@ def make(
         planned: What to make, at least one, all of the task's data, model, training and seed.
         task: What is selected from.
         began: When the work began, by `time.monotonic`.
-        resume: Whether scores of finished runs are taken, and an interrupted training is taken up again.
+        resume: Whether scores of finished runs are taken, and interrupted work is taken up again.
+        request: All that was asked for, what is made already included, by which interrupted work is known; empty where
+            that is just `planned`.
         on_failure: Told what cannot be made, and why; the others are made all the same. None raises.
     """
     note = task.reporter.note
@@ -50,7 +55,14 @@ def make(
                 coresets.append(_cut_again(one, task, found))
         rest = [one for one in planned if one not in recorded]
         if rest:
-            made, training_seconds = _train_and_make(rest, task, began=began, resume=resume, on_failure=on_failure)
+            with _checkpoint(rest, request or planned, resume=resume) as (checkpointing, watching):
+                made, training_seconds = _train_and_make(
+                    rest,
+                    replace(task, checkpointing=checkpointing),
+                    began=began,
+                    watching=watching,
+                    on_failure=on_failure,
+                )
             coresets += made
     if on_failure is None:
         run = planned[0].folder.path
@@ -75,36 +87,56 @@ def coreset_of(made: Made, plan: Plan, task: SelectionTask, *, parent: Path | No
     return replace(coreset, policy=policy_of(made, task))
 
 
+@contextmanager
+def _checkpoint(
+    planned: Sequence[Planned], request: Sequence[Planned], *, resume: bool
+) -> Iterator[tuple[Checkpointing, list[Selector]]]:
+    """Gives the place of the checkpoints, and the methods that the training of an earlier attempt was for.
+
+    The place is the same however much of a request is made already.
+    """
+    digest = settings_hash({"cells": [one.plan.settings for one in request]})
+    missing = [one.plan.digest for one in planned]
+    with training_checkpoint(request[0].folder.path, digest, resume=resume) as checkpointing:
+        begun_with = missing
+        if len(request) > 1:
+            place = checkpointing.part("cells")
+            begun_with = kept(place, lambda: {"digests": missing})["digests"]
+            if not set(missing) <= set(begun_with):  # what was made then is damaged now
+                checkpointing.remove()
+                begun_with = kept(place, lambda: {"digests": missing})["digests"]
+        selectors = {one.plan.digest: one.wanted.selector for one in request}
+        yield checkpointing, list(dict.fromkeys(selectors[one] for one in begun_with))
+
+
 def _train_and_make(
     planned: Sequence[Planned],
     task: SelectionTask,
     *,
     began: float,
-    resume: bool,
+    watching: Sequence[Selector],
     on_failure: OnFailure[Planned] | None,
 ) -> tuple[list[Coreset], float]:
     """Returns the coresets, and the most seconds that one of them had of the shared training."""
     own = {one.wanted: one for one in planned}
     metrics = {one.wanted: MetricsFile(one.folder.path / METRICS_FILE) for one in planned}
-    digest = settings_hash({"cells": [one.plan.settings for one in planned]})
     coresets: list[Coreset] = []
     training_seconds = 0.0
     fail = None if on_failure is None else lambda wanted, error: on_failure([own[one] for one in wanted], error)
-    with training_checkpoint(planned[0].folder.path, digest, resume=resume) as checkpointing:
-        for made in select_from(
-            task,
-            list(own),
-            setup_seconds=time.monotonic() - began,
-            on_epoch=lambda wanted, row: metrics[wanted].append(row),
-            on_failure=fail,
-            checkpointing=checkpointing,
-        ):
-            one = own[made.wanted]
-            with reported([one], on_failure):
-                coreset = coreset_of(made, one.plan, task)
-                one.save(coreset)
-                coresets.append(coreset)
-                training_seconds = max(training_seconds, made.observed.seconds)
+    for made in select_from(
+        task,
+        list(own),
+        setup_seconds=time.monotonic() - began,
+        on_epoch=lambda wanted, row: metrics[wanted].append(row),
+        on_failure=fail,
+        watching=watching,
+    ):
+        one = own[made.wanted]
+        with reported([one], on_failure):
+            coreset = coreset_of(made, one.plan, task)
+            one.save(coreset)
+            coresets.append(coreset)
+            training_seconds = max(training_seconds, made.observed.seconds)
     return coresets, training_seconds
 
 

@@ -30,7 +30,6 @@ from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selection import Made, Wanted, select_from
 from rlsel.selectors.base import Purpose, SelectionTask, Selector
 from rlsel.selectors.held_out import HeldOut, Measured
-from rlsel.training.loop import Checkpointing
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """What can be chosen."""
@@ -124,7 +123,6 @@ def choose_ratio(
     task: SelectionTask,
     *,
     setup_seconds: float,
-    checkpointing: Checkpointing | None = None,
 ) -> Found:
     """Makes the choices, tries some of them, and returns the one at the smallest ratio that costs little enough.
 
@@ -132,7 +130,6 @@ def choose_ratio(
         auto: What was planned.
         task: What is selected from.
         setup_seconds: Spent before.
-        checkpointing: Where an interrupted target training is taken up again.
 
     Raises:
         RlselError: for a user's mistake, and for too few samples to measure on.
@@ -153,7 +150,6 @@ def choose_ratio(
         list(wanted),
         setup_seconds=setup_seconds,
         on_epoch=lambda own, row: rows[own].append(row),
-        checkpointing=checkpointing,
     ):
         made[one.wanted.ratio] = (one, wanted[one.wanted])
     prediction = _predict({ratio: _places(*made[ratio], task) for ratio in _TRIED}, held_out, purpose, auto.tolerance)

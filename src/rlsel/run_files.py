@@ -48,7 +48,7 @@ RUN_FILES = (
 _HALF_WRITTEN = re.compile(r"\..+\.\d+\.part")
 """The name under which `rlsel.files` writes, until all is written."""
 
-_CHECKPOINT = re.compile(r"\.training-[0-9a-f]+\.ckpt")
+_CHECKPOINT = re.compile(r"\.training-[0-9a-f]+(\.\w+-[0-9a-f]+)*\.ckpt")
 
 
 def seal(folder: Path, names: Iterable[str] = RUN_FILES) -> None:

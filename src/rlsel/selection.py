@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rlsel.data.description import tell
 from rlsel.export import ResolvedExport
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
 from rlsel.selectors.target_training import SharedTraining
-from rlsel.training.loop import Checkpointing
+from rlsel.training.resuming import working_time
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +66,7 @@ def select_from(
     setup_seconds: float = 0.0,
     on_epoch: OnEpoch | None = None,
     on_failure: OnFailure[Wanted] | None = None,
-    checkpointing: Checkpointing | None = None,
+    watching: Sequence[Selector] = (),
 ) -> Iterator[Made]:
     """Makes selections from one target training that their methods share.
 
@@ -76,7 +76,8 @@ def select_from(
         setup_seconds: Spent before, for all of them.
         on_epoch: Told the measurements of each epoch.
         on_failure: Told of what fails; None raises.
-        checkpointing: Where an interrupted training is taken up again.
+        watching: The methods that the training is for, in their order, where it began with more of them than are
+            still wanted: interrupted, it goes on only as it began.
 
     Yields:
         Each selection as it is made, those of one method one after the other.
@@ -86,35 +87,37 @@ def select_from(
     """
     began = time.monotonic()
     needs: dict[Selector, Needs] = {}
-    for selector, own in _by_selector(wanted).items():
-        with reported(own, on_failure):
+    own = _by_selector(wanted)
+    for selector in watching or own:
+        with reported(own.get(selector, []), on_failure):
             needs[selector] = selector.needs(task)
     wanted = [one for one in wanted if one.selector in needs]
     if not wanted:
         return
     selectors = list(needs)
 
-    def write(shared: Mapping[str, float], own: Sequence[Mapping[str, float]]) -> None:
+    def write(shared: Mapping[str, float], rows: Sequence[Mapping[str, float]]) -> None:
         for one in wanted:
             if on_epoch is not None:
-                on_epoch(one, {**shared, **own[selectors.index(one.selector)]})
+                on_epoch(one, {**shared, **rows[selectors.index(one.selector)]})
 
     tell(task.dataset, task.reporter.note)
-    training = SharedTraining(task=task, needs=list(needs.values()), on_epoch=write, checkpointing=checkpointing)
+    training = SharedTraining(task=task, needs=list(needs.values()), on_epoch=write)
     setup_seconds += time.monotonic() - began
     try:
         observed = dict(zip(needs, training.run(), strict=True))
     except Exception as error:
         if on_failure is None:
             raise
-        if checkpointing is not None:
-            checkpointing.remove()
+        if task.checkpointing is not None:
+            task.checkpointing.remove()
         parts = _apart(wanted, needs)
         if len(parts) == 1:
             on_failure(wanted, error)
             return
         for part in parts:
-            yield from select_from(task, part, on_epoch=on_epoch, on_failure=on_failure)
+            alone = replace(task, checkpointing=None)
+            yield from select_from(alone, part, on_epoch=on_epoch, on_failure=on_failure)
         return
     yield from _score(task, wanted, observed, setup_seconds=setup_seconds, on_failure=on_failure)
 
@@ -129,7 +132,7 @@ def _score(
 ) -> Iterator[Made]:
     """Scores once for each selector."""
     for selector, own in _by_selector(wanted).items():
-        start = time.monotonic()
+        start = working_time(task.checkpointing)
         try:
             scores = scored(selector, task, observed[selector])
         except Exception as error:
@@ -137,7 +140,8 @@ def _score(
                 raise
             on_failure(own, error)
             continue
-        seconds = setup_seconds + observed[selector].seconds + time.monotonic() - start + scores.shared_seconds
+        spent = working_time(task.checkpointing) - start
+        seconds = setup_seconds + observed[selector].seconds + spent + scores.shared_seconds
         for one in own:
             yield Made(wanted=one, scores=scores, observed=observed[selector], seconds=seconds)
 

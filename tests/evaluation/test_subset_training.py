@@ -22,6 +22,7 @@ from rlsel.training.evaluation import accuracy, clean_pass
 from rlsel.training.fabric import Fabric
 from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter, SilentReporter
+from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings
 
 INDICES = np.arange(0, 60, 2)

@@ -12,7 +12,7 @@ from torch import Tensor
 from rlsel.budget import kept_count
 from rlsel.policy.a2c import A2C
 from rlsel.policy.dqn import DQN
-from rlsel.policy.learning import Meter, PolicySession, solve_price
+from rlsel.policy.learning import Meter, PolicySession, Sweep, solve_price
 from rlsel.policy.mdp import Decision, Experience, PolicySpec, Update
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Account, Cover, Evidence, Paper, PaperScalar, Reward
@@ -20,6 +20,13 @@ from rlsel.training.checkpoints import load_state, save_state
 
 MakeSession = Callable[..., PolicySession]
 Synthetic = Callable[[int], tuple[Tensor, Evidence]]
+
+
+def sweep(session: PolicySession, states: Tensor, passes: int) -> None:
+    """Learns to the end."""
+    work = Sweep(session, states, passes)
+    while not work.done:
+        work.step()
 
 
 @dataclass
@@ -138,7 +145,7 @@ def test_a_constant_reward_is_worth_its_geometric_sum(make_session: MakeSession,
 
     session = make_session(spec, One(), evidence([0.0] * 64), rollout=64, state_size=2)
     features = torch.eye(2).repeat(32, 1)
-    session.sweep(features, 200)
+    sweep(session, features, 200)
     # V = 1 + ½ V
     assert session.policy.value(torch.eye(2)).tolist() == pytest.approx([2, 2], abs=0.05)
 
@@ -195,7 +202,7 @@ def test_a_stored_state_goes_on_identically(
     for session in (whole, resumed):
         for batch in batches[4:]:
             session.decide(features[batch], batch)
-        session.sweep(features, 1)
+        sweep(session, features, 1)
     assert torch.equal(whole.policy.keep_logit(features), resumed.policy.keep_logit(features))
     assert torch.equal(whole.keep_probability, resumed.keep_probability)
     assert torch.equal(whole.actions, resumed.actions)
@@ -212,7 +219,7 @@ def test_the_solved_price_meets_the_count_exactly(
 ) -> None:
     features, known = synthetic(size)
     session = make_session(spec, Cover(), known, ratio=ratio)
-    session.sweep(features, 3)
+    sweep(session, features, 3)
     before = session.policy.keep_logit(features)
     solve_price(session.policy, features, ratio)
     after = session.remember(features)
@@ -231,7 +238,7 @@ def test_the_cover_reward_ends_at_the_ratio_by_itself(
 ) -> None:
     features, known = synthetic(2000)
     session = make_session(A2C(learning_rate=5e-4), Cover(), known, ratio=ratio, rollout=500, price_rate=0.1)
-    session.sweep(features, 60)
+    sweep(session, features, 60)
     # by the price alone, without its last, exact step
     assert share(session, features) == pytest.approx(ratio, abs=0.01)
     logits = session.policy.keep_logit(features)
@@ -246,7 +253,7 @@ def test_the_papers_reward_drifts_to_keeping_everything(make_session: MakeSessio
     features, known = synthetic(500)
     for seed in (0, 1):
         session = make_session(A2C(), Paper(), known, ratio=0.3, seed=seed)
-        session.sweep(features, 25)
+        sweep(session, features, 25)
         assert share(session, features) > 0.99
 
 
@@ -257,7 +264,7 @@ def test_seeds_agree_with_credit_for_each_sample_and_not_with_a_scalar(
 
     def logits(reward: Reward, seed: int) -> Tensor:
         session = make_session(A2C(), reward, known, ratio=0.5, seed=seed)
-        session.sweep(features, 25)
+        sweep(session, features, 25)
         return session.policy.keep_logit(features)
 
     cover = [logits(Cover(), seed) for seed in (0, 1, 2)]
@@ -274,7 +281,7 @@ def test_seeds_agree_with_credit_for_each_sample_and_not_with_a_scalar(
 def test_every_learner_finds_the_signal(make_session: MakeSession, synthetic: Synthetic, spec: PolicySpec) -> None:
     features, known = synthetic(600)
     session = make_session(spec, Cover(), known, ratio=0.7)
-    session.sweep(features, 20)
+    sweep(session, features, 20)
     assert correlation(session.policy.keep_logit(features), known.mean_cover) > 0.85
     assert session.price < -0.1  # too few were kept at first
     assert share(session, features) == pytest.approx(0.7, abs=0.15)
@@ -286,5 +293,5 @@ def test_the_learning_rate_falls_over_a_sweep(
     features, evidence = synthetic(30)
     session, factors = make_session(A2C(), Cover(), evidence), []
     monkeypatch.setattr(session.policy, "scale_learning_rate", factors.append)
-    session.sweep(features, 3)
+    sweep(session, features, 3)
     assert factors == pytest.approx([3, 1.55, 0.1])

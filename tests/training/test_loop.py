@@ -19,9 +19,10 @@ from rlsel.training.dynamics import DynamicsRecorder
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.fabric import Fabric
 from rlsel.training.feature_bank import FeatureBank
-from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, pass_batches
+from rlsel.training.loop import EpochRecord, Progress, Training, pass_batches
 from rlsel.training.observation import BatchObservation, Callbacks, EpochEnd
 from rlsel.training.reporting import SilentReporter
+from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings
 from rlsel.training.snapshots import SnapshotRecorder
 
@@ -374,7 +375,7 @@ def test_a_killed_training_goes_on_from_the_last_checkpoint(
         Attempt(training, path, Watcher(at=7, act=die), every_seconds=0).run()
     resumed = Attempt(training, path)
     assert resumed.results(bytes_of) == Attempt(training, tmp_path / "never").results(bytes_of)
-    assert resumed.watcher.batches[0].step == 6, "after the second epoch"
+    assert resumed.watcher.batches[0].step == 7, "the step in which it died is the only one that is repeated"
 
 
 def test_without_a_checkpoint_an_interruption_ends_the_training(training: MakeTraining) -> None:

@@ -14,6 +14,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError
 from rlsel.finetuning import Finetuning
+from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.folder import require_apart
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
@@ -21,6 +22,7 @@ from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
+from rlsel.training.resuming import working_time
 
 
 def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
@@ -38,6 +40,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
     finetuning = Finetuning(run=run, settings=request.settings, epochs=request.epochs, features=request.features)
     finetuning.check()
     selector = selector.as_learned(run.finished_policy())
+    resume = request.options.resume == "auto"
 
     def work(missing: Sequence[Planned], dataset: Dataset, fabric: Fabric) -> None:
         source = run.finished_coreset()
@@ -47,16 +50,19 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         with begun_as_planned(missing):
             tell(dataset, reporter.note)
             for one in missing:
-                start = time.monotonic() - setup_seconds
-                scores, policy = finetuning.adapt(
-                    replace(selector, ratio=one.wanted.ratio),
-                    dataset,
-                    fabric=fabric,
-                    reporter=reporter,
-                    on_epoch=MetricsFile(one.folder.path / METRICS_FILE).append,
-                )
-                origin = one.plan.origin(wall_seconds=time.monotonic() - start, parent=request.run.absolute())
-                one.save(replace(cut(scores, dataset, origin, reporter.note), policy=policy))
+                with training_checkpoint(one.folder.path, one.folder.digest, resume=resume) as checkpointing:
+                    start = working_time(checkpointing) - setup_seconds
+                    scores, policy = finetuning.adapt(
+                        replace(selector, ratio=one.wanted.ratio),
+                        dataset,
+                        fabric=fabric,
+                        reporter=reporter,
+                        on_epoch=MetricsFile(one.folder.path / METRICS_FILE).append,
+                        checkpointing=checkpointing,
+                    )
+                    seconds = working_time(checkpointing) - start
+                    origin = one.plan.origin(wall_seconds=seconds, parent=request.run.absolute())
+                    one.save(replace(cut(scores, dataset, origin, reporter.note), policy=policy))
 
     planned = [_planned(request, selector, ratio) for ratio in request.ratios]
     require_apart([one.folder for one in planned], "run", request.run)

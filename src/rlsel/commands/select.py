@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rlsel.commands.missing import make_missing, taken
@@ -42,7 +43,7 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
 
     def work(missing: Sequence[Planned], dataset: Dataset, fabric: Fabric) -> None:
         task = _task(request, dataset, fabric, reporter)
-        make(missing, task, began=began, resume=request.options.resume == "auto")
+        make(missing, task, began=began, resume=request.options.resume == "auto", request=planned)
 
     planned = plan(request)
     folder = make_missing(planned, work, settings=request.settings, options=request.options, reporter=reporter)
@@ -94,7 +95,8 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
             training_checkpoint(folder.path, folder.digest, resume=resume) as checkpointing,
         ):
             metrics = MetricsFile(folder.path / METRICS_FILE)
-            chosen = choose_ratio(auto, task, setup_seconds=time.monotonic() - began, checkpointing=checkpointing)
+            task = replace(task, checkpointing=checkpointing)
+            chosen = choose_ratio(auto, task, setup_seconds=time.monotonic() - began)
             for row in chosen.metrics:
                 metrics.append(row)
             chosen.coreset.save(folder.path)

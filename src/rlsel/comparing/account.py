@@ -58,7 +58,7 @@ class Account:
         trainings: list[TrainJob] = []
         for seed, coresets in self._coresets.items():
             missing = to_make(coresets, again=self._again)
-            jobs = self._plan.select_jobs(seed, missing)
+            jobs = self._plan.select_jobs(seed, coresets, missing)
             self._selecting[seed] = len(jobs)
             note_damage([one.folder for one in missing], self._reporter.note)
             for one in missing:

@@ -18,10 +18,12 @@ class SelectJob:
     Attributes:
         settings: Data, model, training and seed.
         planned: The coresets to make, at least one.
+        request: All coresets of the job, those that are made already among them.
     """
 
     settings: RunSettings
     planned: tuple[Planned, ...]
+    request: tuple[Planned, ...]
 
     @property
     def title(self) -> str:

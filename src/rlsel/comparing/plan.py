@@ -147,12 +147,23 @@ class ComparisonPlan:
             ),
         ]
 
-    def select_jobs(self, seed: int, missing: Sequence[Planned]) -> list[SelectJob]:
-        """Returns the jobs that make coresets of a seed; a random choice needs no training, so that it goes alone."""
+    def select_jobs(self, seed: int, coresets: Sequence[Planned], missing: Sequence[Planned]) -> list[SelectJob]:
+        """Returns the jobs that make coresets of a seed; a random choice needs no training, so that it goes alone.
+
+        Args:
+            seed: The seed.
+            coresets: All of it.
+            missing: Those that are not made yet.
+        """
         settings = replace(self.request.settings, seed=seed)
-        of_random = tuple(one for one in missing if one.wanted.selector.name == RANDOM)
-        others = tuple(one for one in missing if one.wanted.selector.name != RANDOM)
-        return [SelectJob(settings=settings, planned=planned) for planned in (of_random, others) if planned]
+        of_random = tuple(one for one in coresets if one.wanted.selector.name == RANDOM)
+        others = tuple(one for one in coresets if one.wanted.selector.name != RANDOM)
+        jobs = []
+        for request in (of_random, others):
+            planned = tuple(one for one in request if one in missing)
+            if planned:
+                jobs.append(SelectJob(settings=settings, planned=planned, request=request))
+        return jobs
 
     def steps(self, chosen: Chosen, allowed: TimeAllowed | None = None) -> int:
         """Returns how many steps a training takes.

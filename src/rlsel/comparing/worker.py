@@ -110,7 +110,7 @@ class JobWorker:
                 seed=job.settings.seed,
                 reporter=self.reporter,
             )
-            make(job.planned, task, began=began, resume=self.resume, on_failure=fail)
+            make(job.planned, task, began=began, resume=self.resume, request=job.request, on_failure=fail)
 
     def _train(self, job: TrainJob, dataset: Dataset) -> None:
         positions = dataset.train.in_source() if job.indices is None else torch.from_numpy(read_array(job.indices))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,9 +19,10 @@ from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.evaluation import Accuracy, accuracy, clean_pass
 from rlsel.training.fabric import Fabric
-from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, build_model
+from rlsel.training.loop import EpochRecord, Progress, Training, build_model
 from rlsel.training.observation import Callbacks
 from rlsel.training.reporting import Reporter
+from rlsel.training.resuming import Checkpointing, working_time
 from rlsel.training.settings import TrainingSettings
 
 TAIL_LOOKS = 3
@@ -133,7 +133,7 @@ def train_on(
     size = len(split) if rule is None else rule.pass_size
     total = settings.total_steps(size)
     looks = _TestLooks(dataset, steps=tail_steps(total) if len(dataset.test) else (), fabric=fabric)
-    start = time.monotonic()
+    start = working_time(checkpointing)
     streams = Streams(seed=seed, names=("evaluation",))
     title = f"{model.name} on {len(split)} of {len(dataset.train)}"
     trained = Training(
@@ -147,7 +147,7 @@ def train_on(
         callbacks=Callbacks(inspection=looks, passes=rule),
         checkpointing=checkpointing,
     ).run()
-    seconds = time.monotonic() - start
+    seconds = working_time(checkpointing) - start
     last = [looks.seen[step] for step in looks.steps]
     return (
         SubsetResult(

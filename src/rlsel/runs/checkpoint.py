@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rlsel.training.loop import Checkpointing
+from rlsel.training.resuming import Checkpointing
 
 
 @contextmanager

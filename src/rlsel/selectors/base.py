@@ -27,6 +27,7 @@ from rlsel.training.fabric import Fabric
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import CleanPass, Observer
 from rlsel.training.reporting import Reporter
+from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings
 
 AnyObserver = TypeVar("AnyObserver", bound=Observer)
@@ -60,6 +61,7 @@ class SelectionTask:
         seed: The run's seed; a selector draws from streams of its own name.
         features: (N, D) features that the user brought, float32 on the CPU; None for the target model's.
         purpose: The training that the coreset is made for; None where the user did not say.
+        checkpointing: Where interrupted work is taken up again; None for nowhere.
         reporter: Told what goes on.
     """
 
@@ -70,7 +72,12 @@ class SelectionTask:
     seed: int
     features: Tensor | None = None
     purpose: Purpose | None = None
+    checkpointing: Checkpointing | None = None
     reporter: Reporter
+
+    def part(self, name: str, *what: object) -> Checkpointing | None:
+        """Returns the place of a piece of work, as `Checkpointing.part` does; None where nothing is saved."""
+        return None if self.checkpointing is None else self.checkpointing.part(name, *what)
 
     @property
     def labels(self) -> Tensor:

@@ -6,18 +6,21 @@ Two random views of an image should look alike to the target model's backbone, a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from rlsel.checks import int_at_least, number_between, positive_int, refuse
-from rlsel.data.loading import load_batches
+from rlsel.data.loading import ImageBatch, load_batches
 from rlsel.randomness import Streams
 from rlsel.selectors.base import SelectionTask
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import build_model, pass_batches
 from rlsel.training.optimisation import build_optimizer, learning_rate_factor, set_learning_rate
+from rlsel.training.resuming import carry_on
 from rlsel.training.settings import TrainingSettings
 
 _STREAM = "contrastive"
@@ -149,38 +152,78 @@ def contrastive_features(task: SelectionTask, settings: ContrastiveSettings) -> 
     with streams.borrowed("projection"):
         projection = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, _PROJECTION))
     network = nn.Sequential(model.backbone, projection)
-    _train(network, task, settings, streams)
+    carry_on(_ContrastiveTraining(network, task, settings, streams), task.part("contrastive", settings))
     model.to(task.fabric.device)
     return clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric).features
 
 
-def _train(network: nn.Module, task: SelectionTask, settings: ContrastiveSettings, streams: Streams) -> None:
-    recipe, size, fabric = settings.training, len(task), task.fabric
-    total = recipe.total_steps(size)
-    optimizer = build_optimizer(network, recipe)
-    wrapped, fabric_optimizer = fabric.setup(network, optimizer)
-    wrapped.train()
-    task.reporter.start("features without labels", settings.epochs, total)
-    step = 0
-    for epoch in range(settings.epochs):
-        order = streams.generator("order", epoch)
-        generator = streams.generator("views", epoch)
-        batches = pass_batches(torch.randperm(size, generator=order), recipe)
-        summed = 0.0
-        for batch in load_batches(
-            task.dataset, task.dataset.train, batches, device=fabric.device, augmentation=None, generator=None
-        ):
-            set_learning_rate(optimizer, recipe.learning_rate * learning_rate_factor(step, total, recipe))
-            flip = task.dataset.augmentation.flip
-            views = torch.cat([random_views(batch.images, generator, flip=flip) for _ in range(2)])
-            with streams.borrowed("layers", step):
-                first, second = wrapped(views).float().chunk(2)
-            loss = nt_xent(first, second, temperature=settings.temperature)
-            fabric_optimizer.zero_grad()
-            fabric.backward(loss)
-            fabric_optimizer.step()
-            step += 1
-            summed += float(loss.detach())
-            task.reporter.step(step)
-        task.reporter.epoch({"epoch": epoch + 1, "step": step, "loss": summed / len(batches)})
-    task.reporter.finish()
+class _ContrastiveTraining:
+    """The training of a backbone with a projection, in steps."""
+
+    def __init__(
+        self, network: nn.Module, task: SelectionTask, settings: ContrastiveSettings, streams: Streams
+    ) -> None:
+        self._network, self._task, self._settings, self._streams = network, task, settings, streams
+        self._recipe = settings.training
+        self._optimizer = build_optimizer(network, self._recipe)
+        self._wrapped, self._fabric_optimizer = task.fabric.setup(network, self._optimizer)
+        self._wrapped.train()
+        self._steps_each = self._recipe.steps_per_epoch(len(task))
+        self._total = self._recipe.total_steps(len(task))
+        self._step, self._summed = 0, 0.0
+        self._views = torch.Generator()
+        self._batches: Iterator[ImageBatch] | None = None
+        task.reporter.start("features without labels", settings.epochs, self._total)
+
+    @property
+    def done(self) -> bool:
+        return self._step == self._total
+
+    def step(self) -> None:
+        epoch, place = divmod(self._step, self._steps_each)
+        if place == 0:
+            self._views, self._summed = self._streams.generator("views", epoch), 0.0
+        if place == 0 or self._batches is None:
+            self._batches = self._load(epoch, place)
+        self._summed += self._learn(next(self._batches))
+        self._step += 1
+        self._task.reporter.step(self._step)
+        if place + 1 == self._steps_each:
+            measured = {"epoch": epoch + 1, "step": self._step, "loss": self._summed / self._steps_each}
+            self._task.reporter.epoch(measured)
+        if self.done:
+            self._task.reporter.finish()
+
+    def _load(self, epoch: int, place: int) -> Iterator[ImageBatch]:
+        task = self._task
+        order = torch.randperm(len(task), generator=self._streams.generator("order", epoch))
+        batches = pass_batches(order, self._recipe)[place:]
+        device = task.fabric.device
+        return load_batches(task.dataset, task.dataset.train, batches, device=device, augmentation=None, generator=None)
+
+    def _learn(self, batch: ImageBatch) -> float:
+        recipe, flip = self._recipe, self._task.dataset.augmentation.flip
+        set_learning_rate(self._optimizer, recipe.learning_rate * learning_rate_factor(self._step, self._total, recipe))
+        views = torch.cat([random_views(batch.images, self._views, flip=flip) for _ in range(2)])
+        with self._streams.borrowed("layers", self._step):
+            first, second = self._wrapped(views).float().chunk(2)
+        loss = nt_xent(first, second, temperature=self._settings.temperature)
+        self._fabric_optimizer.zero_grad()
+        self._task.fabric.backward(loss)
+        self._fabric_optimizer.step()
+        return float(loss.detach())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self._step,
+            "summed": self._summed,
+            "views": self._views.get_state(),
+            "network": self._network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._step, self._summed = state["step"], state["summed"]
+        self._views.set_state(state["views"])
+        self._network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -13,7 +14,7 @@ from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.epochs import check_epoch, early_epoch
 from rlsel.selectors.observed import clean_logits
-from rlsel.selectors.target_training import train_target
+from rlsel.selectors.target_training import kept_values, train_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.settings import TrainingSettings
 
@@ -77,8 +78,10 @@ class EL2N:
         total = error_norm(clean_logits(observed, epoch), task.labels)
         early = replace(task, training=beginning(task.training, epochs=epoch, size=len(task)))
         for number in range(1, self.num_models):
-            title = f"el2n model {number + 1} of {self.num_models}"
-            model = train_target(early, self.name, number, title=title)
-            seen = clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric)
-            total += error_norm(seen.logits, task.labels)
+            total += kept_values(early, self, number, partial(self._further_errors, number=number))
         return Scores(values=total / self.num_models)
+
+    def _further_errors(self, task: SelectionTask, *, number: int) -> Tensor:
+        model = train_target(task, self.name, number, title=f"el2n model {number + 1} of {self.num_models}")
+        seen = clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric)
+        return error_norm(seen.logits, task.labels)

@@ -7,8 +7,8 @@ reproduce?", 2023), so that epoch 0 is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -20,7 +20,7 @@ from rlsel.models.target import TargetModel
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.epochs import check_epoch, early_epoch
 from rlsel.selectors.gradients import gradient_norms, last_layer_gradients, require_finite
-from rlsel.selectors.target_training import train_target
+from rlsel.selectors.target_training import kept_values, train_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.snapshots import SnapshotRecorder
 
@@ -65,8 +65,8 @@ class GraNd:
                 f"{further * epoch / total:.1f} full ones"
             )
         norms = self._shared_norms(task, observed, epoch)
-        for model in self._further_models(task, epoch):
-            norms += self._norms(task, model)
+        for number in range(1, self.num_models):
+            norms += kept_values(task, self, number, partial(self._further_norms, number=number, epoch=epoch))
         return Scores(values=require_finite(norms / self.num_models))
 
     def _shared_norms(self, task: SelectionTask, observed: Observed, epoch: int) -> Tensor:
@@ -76,11 +76,9 @@ class GraNd:
             raise TypeError("GraNd needs the training that it asks for")
         return self._norms(task, observed.observer.restore(observed.model, epoch))
 
-    def _further_models(self, task: SelectionTask, epoch: int) -> Iterator[TargetModel]:
-        for number in range(1, self.num_models):
-            yield train_target(
-                task, "grand", number, stop_after=epoch, title=f"grand {number + 1} of {self.num_models}"
-            )
+    def _further_norms(self, task: SelectionTask, *, number: int, epoch: int) -> Tensor:
+        title = f"grand {number + 1} of {self.num_models}"
+        return self._norms(task, train_target(task, "grand", number, stop_after=epoch, title=title))
 
     def _norms(self, task: SelectionTask, model: TargetModel) -> Tensor:
         dataset = task.dataset

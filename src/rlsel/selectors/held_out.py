@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +13,7 @@ from rlsel.randomness import Streams, stream
 from rlsel.selectors.base import Purpose, SelectionTask
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.loop import Progress, Training, build_model
+from rlsel.training.resuming import Checkpointing, kept, working_time
 
 _MEASURED, _LEAST_SHARE, _MOST_SHARE = 2000, 0.1, 0.2
 """Samples that are measured on, and the bounds of their share."""
@@ -78,8 +78,16 @@ class HeldOut:
             number: The round, from 0; those of one round share their random numbers.
             title: What the reporter calls the training.
         """
+        place = self._task.part("trial", self._purpose, steps, number, places)
+        began = working_time(place)
+        measured = kept(place, lambda: self._losses_and_hits(places, steps, number, title, place))
+        self.seconds += working_time(place) - began
+        return Measured(losses=measured["losses"], right=measured["right"])
+
+    def _losses_and_hits(
+        self, places: Tensor, steps: int, number: int, title: str, place: Checkpointing | None
+    ) -> dict[str, Tensor]:
         task, purpose = self._task, self._purpose
-        began = time.perf_counter()
         streams = Streams(seed=task.seed, names=("trial", number))
         model = Training(
             build_model(purpose.model, task.dataset, streams),
@@ -89,14 +97,14 @@ class HeldOut:
             fabric=task.fabric,
             streams=streams,
             progress=Progress(reporter=task.reporter, title=title),
+            checkpointing=None if place is None else place.part("training"),
         ).run()
         split = task.dataset.train.subset(self.measured)
         logits = clean_pass(model, task.dataset, split, fabric=task.fabric).logits.double()
-        self.seconds += time.perf_counter() - began
-        return Measured(
-            losses=calibrated_losses(logits, split.labels, self._weights),
-            right=(logits.argmax(dim=1) == split.labels).double(),
-        )
+        return {
+            "losses": calibrated_losses(logits, split.labels, self._weights),
+            "right": (logits.argmax(dim=1) == split.labels).double(),
+        }
 
     def mean(self, differences: Sequence[Tensor]) -> MeanDifference:
         """Returns the weighted mean of (V,) differences of R rounds; its error is over samples and over rounds."""

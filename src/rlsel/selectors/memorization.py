@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -20,7 +21,7 @@ from rlsel.export import ExportSettings
 from rlsel.randomness import torch_generator
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
 from rlsel.selectors.gradients import require_finite
-from rlsel.selectors.target_training import train_target
+from rlsel.selectors.target_training import kept_values, train_target
 from rlsel.training.evaluation import clean_pass
 
 _COLUMNS = 16384  # samples drawn for at a time: thousands of models would need gigabytes of random numbers at once
@@ -129,16 +130,18 @@ class Memorization:
     def _outcomes(self, task: SelectionTask, included: Tensor) -> Iterator[Tensor]:
         everyone = torch.arange(len(task))
         for number, member in enumerate(included):
-            model = train_target(
-                task,
-                "memorization",
-                number,
-                indices=everyone[member],
-                epochs=self.epochs,
-                title=f"memorization {number + 1} of {self.num_models}",
-            )
-            clean = clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric)
-            if self.soft:
-                yield clean.probabilities.gather(1, task.labels[:, None])[:, 0]
-            else:
-                yield (clean.logits.argmax(dim=1) == task.labels).float()
+            yield kept_values(task, self, number, partial(self._outcome, number=number, indices=everyone[member]))
+
+    def _outcome(self, task: SelectionTask, *, number: int, indices: Tensor) -> Tensor:
+        model = train_target(
+            task,
+            "memorization",
+            number,
+            indices=indices,
+            epochs=self.epochs,
+            title=f"memorization {number + 1} of {self.num_models}",
+        )
+        clean = clean_pass(model, task.dataset, task.dataset.train, fabric=task.fabric)
+        if self.soft:
+            return clean.probabilities.gather(1, task.labels[:, None])[:, 0]
+        return (clean.logits.argmax(dim=1) == task.labels).float()

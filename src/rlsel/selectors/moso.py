@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -26,7 +27,7 @@ from rlsel.selectors.gradients import (
     mean_gradient,
     require_finite,
 )
-from rlsel.selectors.target_training import train_target
+from rlsel.selectors.target_training import kept_values, train_target
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.optimisation import learning_rate_factor
 from rlsel.training.settings import TrainingSettings
@@ -146,7 +147,8 @@ class MoSo:
         for fold, members in enumerate(
             stratified_folds(task.labels, self.folds, num_classes=num_classes, generator=generator)
         ):
-            values[members] = standardise(self._fold_scores(task, fold, members, chosen, settings)).float()
+            make = partial(self._fold_scores, fold=fold, members=members, chosen=chosen, settings=settings)
+            values[members] = standardise(kept_values(task, self, fold, make)).float()
         return Scores(values=values)
 
     def _settings(self, task: SelectionTask) -> TrainingSettings:
@@ -154,7 +156,7 @@ class MoSo:
         return replace(task.training, epochs=epochs, steps=None)
 
     def _fold_scores(
-        self, task: SelectionTask, fold: int, members: Tensor, chosen: Sequence[int], settings: TrainingSettings
+        self, task: SelectionTask, *, fold: int, members: Tensor, chosen: Sequence[int], settings: TrainingSettings
     ) -> Tensor:
         recorder = SnapshotRecorder(chosen)
         model = train_target(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,14 @@ import torch
 from torch import Tensor
 
 from rlsel.budget import kept_count
-from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
+from rlsel.policy.learning import LearningSettings, PolicySession, Sweep, solve_price
 from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns, random_projection
 from rlsel.training.observation import BatchObservation, EpochEnd
+from rlsel.training.resuming import Checkpointing, carry_on, working_time
 
 if TYPE_CHECKING:
     from rlsel.selectors.rl_selector import RLSelector
@@ -199,28 +199,30 @@ class PolicyLearner:
         """What is known of the samples, after the policy has settled."""
         return self._as_settled().agent.evidence
 
-    def settle(self, features: Tensor, behaviour: Behaviour | None) -> None:
+    def settle(self, features: Tensor, behaviour: Behaviour | None, checkpointing: Checkpointing | None = None) -> None:
         """Learns on the features at the end of the training.
 
         Args:
             features: (N, D) clean features of the trained target model, or the user's own.
             behaviour: What the training showed; None without one.
+            checkpointing: Where interrupted work is taken up again; None for nowhere.
         """
-        started = time.perf_counter()
+        began = working_time(checkpointing)
         if self._agent is not None:
             self._agent.session.finish_rollout()
         agent = self._take(features, self._collector.measured(features, behaviour))
-        self._settle(agent, features, self._method.settle_passes, started)
+        self._settle(agent, features, self._method.settle_passes, began, checkpointing)
 
-    def adapt(self, stored: StoredPolicy, passes: int) -> None:
+    def adapt(self, stored: StoredPolicy, passes: int, checkpointing: Checkpointing | None = None) -> None:
         """Starts from a stored policy and learns on the features that it was stored with.
 
         Args:
             stored: A policy that was learned at another ratio.
             passes: Passes over the features.
+            checkpointing: Where interrupted work is taken up again; None for nowhere.
         """
-        started = time.perf_counter()
-        self._settle(self._start_from(stored), stored.features, passes, started)
+        began = working_time(checkpointing)
+        self._settle(self._start_from(stored), stored.features, passes, began, checkpointing)
 
     def warm_start(self, stored: StoredPolicy) -> None:
         """Takes the networks, the price and the evidence of a stored policy."""
@@ -233,32 +235,38 @@ class PolicyLearner:
         self._fresh = True
         return agent
 
-    def _settle(self, agent: _Agent, features: Tensor, passes: int, started: float) -> None:
+    def _settle(
+        self, agent: _Agent, features: Tensor, passes: int, began: float, checkpointing: Checkpointing | None
+    ) -> None:
         policy = agent.session.policy
         if self._best is None:
-            agent.session.sweep(agent.states(features, ratio=self._method.ratio), passes)
+            place = None
+            if checkpointing is not None:
+                place = checkpointing.part("settling", self._method, self._reward, self._learning, passes)
+            carry_on(Sweep(agent.session, agent.states(features, ratio=self._method.ratio), passes), place)
         else:
             policy.load_state_dict(self._best)
         self._settled[self._reward] = _Settled(
             agent=agent,
             features=features,
             parameters={name: value.clone() for name, value in policy.parameters_by_name().items()},
-            seconds=time.perf_counter() - started,
+            seconds=working_time(checkpointing) - began,
         )
 
-    def turn_to(self, reward: Reward) -> None:
+    def turn_to(self, reward: Reward, checkpointing: Checkpointing | None = None) -> None:
         """Turns the settled policy to another reward: to the one that it has learned before, or learns on its features.
 
         Args:
             reward: One of the variants of the method's reward.
+            checkpointing: Where interrupted work is taken up again; None for nowhere.
         """
         settled = self._as_settled()
         self._reward = reward
         if not self.settled:
-            started = time.perf_counter()
+            began = working_time(checkpointing)
             self._agent, self._best = None, None
             agent = self._take(settled.features, settled.agent.evidence, like=settled.agent.scaler)
-            self._settle(agent, settled.features, self._method.settle_passes, started)
+            self._settle(agent, settled.features, self._method.settle_passes, began, checkpointing)
 
     def judge(self, ratio: float) -> Tensor:
         """Judges every sample with the policy as it settled.

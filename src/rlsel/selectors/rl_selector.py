@@ -143,11 +143,11 @@ class RLSelector:
             behaviour = None
             if task.features is None and observed.dynamics is not None:
                 behaviour = behaviour_of(observed.dynamics, task.labels, task.dataset.num_classes)
-            learner.settle(features, behaviour)
-        learner.turn_to(self.reward)
+            learner.settle(features, behaviour, task.checkpointing)
+        learner.turn_to(self.reward, task.checkpointing)
         outcome = self._try(task, learner)
         if outcome is not None:
-            learner.turn_to(self.reward.variants()[outcome.chosen])
+            learner.turn_to(self.reward.variants()[outcome.chosen], task.checkpointing)
         scores = self.scores(learner.judge(self.ratio), features, task.dataset)
         return replace(scores, outcome=outcome, shared_seconds=spent_before)
 

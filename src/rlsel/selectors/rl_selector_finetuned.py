@@ -73,7 +73,7 @@ class RLSelectorFinetuned:
         stored = replace(stored, price=float(torch.tensor(stored.price)))
         empty = Recording(task.labels, task.dataset.num_classes)
         adapted = self._at(self.ratio).as_learned(stored).learner(len(task), task.seed, empty)
-        adapted.adapt(stored, self.epochs)
+        adapted.adapt(stored, self.epochs, task.part("adapting", self))
         values = adapted.judge(self.ratio)
         scores = self._at(self.ratio).scores(values, stored.features, task.dataset)
         return replace(scores, shared_seconds=source.shared_seconds)

@@ -12,11 +12,12 @@ from torch import Tensor
 from rlsel.errors import ConfigurationError
 from rlsel.models.target import TargetModel
 from rlsel.randomness import Streams
-from rlsel.selectors.base import FINAL, Needs, Observed, Recording, SelectionTask
+from rlsel.selectors.base import FINAL, Needs, Observed, Recording, SelectionTask, Selector
 from rlsel.selectors.evidence import EvidenceCollector
 from rlsel.training.evaluation import clean_pass
-from rlsel.training.loop import Checkpointing, EpochRecord, Progress, Training, build_model
+from rlsel.training.loop import EpochRecord, Progress, Training, build_model
 from rlsel.training.observation import BatchObservation, Callbacks, CleanPass, EpochEnd, Observer, Weigh
+from rlsel.training.resuming import kept, working_time
 
 
 class _CleanPasses:
@@ -62,10 +63,11 @@ class _Timed:
         return measured
 
     def state_dict(self) -> dict[str, Any]:
-        return self._observer.state_dict()
+        return {"seconds": self.seconds, "observer": self._observer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._observer.load_state_dict(state)
+        self.seconds = state["seconds"]
+        self._observer.load_state_dict(state["observer"])
 
 
 class _Weighing(Protocol):
@@ -102,13 +104,11 @@ class SharedTraining:
         task: What is trained on and how.
         needs: What each selector wants, in their order.
         on_epoch: Receives each epoch's measurements, and those of each selector's observer (empty without one).
-        checkpointing: Where an interrupted training is taken up again.
     """
 
     task: SelectionTask
     needs: Sequence[Needs]
     on_epoch: Callable[[Mapping[str, float], Sequence[Mapping[str, float]]], None] | None = None
-    checkpointing: Checkpointing | None = None
 
     def run(self) -> list[Observed]:
         """Trains, if any selector needs it, and returns what each of them sees."""
@@ -117,7 +117,7 @@ class SharedTraining:
         watchers = [None if need.watch is None else need.watch(recording) for need in self.needs]
         if not any(need.training for need in self.needs):
             return [Observed(observer=watcher) for watcher in watchers]
-        start = time.perf_counter()
+        start = working_time(task.checkpointing)
         epochs = task.training.total_epochs(len(task))
         wanted = frozenset().union(*(need.clean_epochs for need in self.needs))
         passes = _CleanPasses(wanted)
@@ -141,7 +141,7 @@ class SharedTraining:
             timed_passes.seconds += time.perf_counter() - began
         dynamics = recording.dynamics.dynamics()
         costs = _Costs(
-            total=time.perf_counter() - start,
+            total=working_time(task.checkpointing) - start,
             collectors=sum(collector.seconds for collector in collectors),
             passes=timed_passes.seconds,
             watchers=sum(watcher.seconds for watcher in timed.values()),
@@ -182,7 +182,7 @@ class SharedTraining:
             streams=streams,
             progress=Progress(reporter=task.reporter, title=f"target {task.model.name}", on_epoch=report),
             callbacks=Callbacks(observers=[*shared, *watching], weigh=self._weigh(watchers)),
-            checkpointing=self.checkpointing,
+            checkpointing=task.checkpointing,
         ).run()
 
     def _weigh(self, watchers: Sequence[Observer | None]) -> Weigh | None:
@@ -234,5 +234,23 @@ def train_target(
         streams=streams,
         progress=Progress(reporter=task.reporter, title=title or " ".join(map(str, names))),
         callbacks=Callbacks(observers=observers),
+        checkpointing=task.part("training", names, indices, settings, stop_after),
         stop_after=stop_after,
     ).run()
+
+
+def kept_values(task: SelectionTask, method: Selector, number: int, make: Callable[[SelectionTask], Tensor]) -> Tensor:
+    """Returns what a part of a method's work came to, which an interruption of the run does not lose.
+
+    Args:
+        task: What is selected from.
+        method: Whose work it is.
+        number: Which part of it.
+        make: Does it, given the task with the place of this part; its trainings are saved there.
+
+    Returns:
+        What `make` returned, on the CPU.
+    """
+    place = task.part("part", method, number)
+    values: Tensor = kept(place, lambda: {"values": make(replace(task, checkpointing=place)).cpu()})["values"]
+    return values

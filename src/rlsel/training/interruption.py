@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 
 class StopRequest:
@@ -14,9 +15,31 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
+        self._before: Mapping[int, Any] = {}
 
     def __bool__(self) -> bool:
         return self.signal_number is not None
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Delivers signals at once inside the block: for work that may take long, and that can be begun again."""
+        held = {number: signal.signal(number, before) for number, before in self._before.items()}
+        try:
+            yield
+        finally:
+            for number, handler in held.items():
+                signal.signal(number, handler)
+
+    def hold(self, remember: Callable[[int, FrameType | None], None]) -> None:
+        """Puts a handler in place of those of SIGINT and SIGTERM."""
+        self._before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def release(self) -> None:
+        """Puts the handlers back, and delivers the signal that arrived."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self.signal_number is not None:
+            signal.raise_signal(self.signal_number)
 
 
 @contextmanager
@@ -37,11 +60,8 @@ def signals_held_back() -> Iterator[StopRequest]:
         if not request:
             request.signal_number = number
 
-    held = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    request.hold(remember)
     try:
         yield request
     finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)
-        if request.signal_number is not None:
-            signal.raise_signal(request.signal_number)
+        request.release()

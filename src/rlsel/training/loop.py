@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,14 +14,17 @@ from rlsel.data.dataset import Dataset, Split
 from rlsel.data.loading import ImageBatch, load_batches
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.randomness import Streams
-from rlsel.training.checkpoints import load_state, save_state
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.fabric import Fabric
-from rlsel.training.interruption import signals_held_back
+from rlsel.training.interruption import StopRequest, signals_held_back
 from rlsel.training.observation import BatchObservation, Callbacks, CleanPass, EpochEnd
 from rlsel.training.optimisation import build_optimizer, learning_rate_factor, set_learning_rate
 from rlsel.training.reporting import Reporter
+from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings
+
+_LONG = 1.0
+"""Seconds above which the end of an epoch is worth a checkpoint before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,23 +67,6 @@ class Progress:
         self.reporter.epoch(record.row)
         if self.on_epoch is not None:
             self.on_epoch(record)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checkpointing:
-    """Where a training can be taken up again.
-
-    Attributes:
-        path: The file; removed by whoever made this, once its result is safe.
-        every_seconds: Least time between two writes.
-    """
-
-    path: Path
-    every_seconds: float = 30.0
-
-    def remove(self) -> None:
-        """Removes the file if it exists."""
-        self.path.unlink(missing_ok=True)
 
 
 def build_model(spec: ModelSpec, dataset: Dataset, streams: Streams) -> TargetModel:
@@ -152,7 +137,7 @@ class Training:
         # samples, losses, right answers of this epoch; a step must not wait for the device
         self._sums = torch.zeros(3, device=fabric.device)
         self._seconds_before = 0.0
-        self._last_save = time.monotonic()
+        self._end_is_long = True  # as far as is known before the first epoch ended
 
     def run(self) -> TargetModel:
         """Trains to the end, from the checkpoint where there is one, and returns the model in evaluation mode."""
@@ -163,8 +148,11 @@ class Training:
         )
         for record in self._records:
             self._progress.publish(record)
-        while self._step < self._last:
+        # an epoch may have been interrupted between its last step and its end
+        while self._step < self._last or self._done:
             self._run_epoch()
+        if self._worth_saving:
+            self._save()
         self._progress.reporter.finish()
         return self._model.eval()
 
@@ -174,19 +162,38 @@ class Training:
         batches = pass_batches(self._order, self._settings)
         self._model.train()
         with signals_held_back() as stop:
-            for batch in self._load(batches[self._done :]):
+            if self._done:
+                self._look(stop)
+            for batch in self._load(batches[self._done :] if self._step < self._total else ()):
                 self._run_step(batch)
                 self._done += 1
+                if stop or self._due:
+                    self._save()
+                if stop:
+                    return
+                self._look(stop)
                 if self._step == self._total:
                     break
-                # after the last batch, the epoch is ended first: a resumed training would never end it
-                if stop and self._done < len(batches):
-                    self._save()
-                    return
-            self._end_epoch(complete=self._done == len(batches))
-            self._epoch, self._done = self._epoch + 1, 0
-            if stop or time.monotonic() - self._last_save > self._save_interval:
+            if self._end_is_long and self._worth_saving:
                 self._save()
+            began = time.monotonic()
+            with stop.let_through():
+                self._end_epoch(complete=self._done == len(batches))
+            self._end_is_long = time.monotonic() - began > _LONG
+            self._epoch, self._done = self._epoch + 1, 0
+            if stop or self._due:
+                self._save()
+
+    def _look(self, stop: StopRequest) -> None:
+        """Looks at the model where that is due; what is saved until the next step is from before."""
+        inspection = self._callbacks.inspection
+        if inspection is None or self._step not in inspection.steps:
+            return
+        if self._worth_saving:
+            self._save()
+        with stop.let_through():
+            inspection.look(self._step, self._model)
+        self._model.train()
 
     def _begin_epoch(self) -> None:
         order = self._streams.generator("order", self._epoch)
@@ -233,10 +240,6 @@ class Training:
         right = (observation.logits.argmax(dim=1) == batch.labels).sum()
         self._sums += torch.stack([torch.full_like(right, len(losses)), observation.losses.sum(), right])
         self._progress.reporter.step(self._step)
-        inspection = self._callbacks.inspection
-        if inspection is not None and self._step in inspection.steps:
-            inspection.look(self._step, self._model)
-            self._model.train()
 
     def _mean_loss(self, losses: Tensor, batch: BatchObservation) -> Tensor:
         if self._callbacks.passes is not None:
@@ -281,15 +284,18 @@ class Training:
         return self._seconds_before + time.monotonic() - self._began
 
     @property
-    def _save_interval(self) -> float:
-        return math.inf if self._checkpointing is None else self._checkpointing.every_seconds
+    def _due(self) -> bool:
+        return self._checkpointing is not None and self._checkpointing.due
+
+    @property
+    def _worth_saving(self) -> bool:
+        return self._checkpointing is not None and self._checkpointing.worth_saving
 
     def _save(self) -> None:
         if self._checkpointing is None:
             return
         inspection, passes = self._callbacks.inspection, self._callbacks.passes
-        save_state(
-            self._checkpointing.path,
+        self._checkpointing.save(
             {
                 "step": self._step,
                 "epoch": self._epoch,
@@ -309,12 +315,12 @@ class Training:
                 ],
             },
         )
-        self._last_save = time.monotonic()
 
     def _resume(self) -> None:
-        if self._checkpointing is None or not self._checkpointing.path.exists():
+        state = None if self._checkpointing is None else self._checkpointing.load()
+        if self._checkpointing is None or state is None:
             return
-        state = load_state(self._checkpointing.path)
+        self._checkpointing.found(state["seconds"])
         self._step, self._epoch, self._done = state["step"], state["epoch"], state["done"]
         self._order = state["order"]
         self._model.load_state_dict(state["model"])
