@@ -13,6 +13,7 @@ from torch import nn
 from rlsel import selectors
 from rlsel.checks import nearest, refuse
 from rlsel.errors import ConfigurationError
+from rlsel.models.head import Head
 from rlsel.models.own_network import GivenNetwork
 from rlsel.models.resnet import ResNet18, ResNet50
 from rlsel.models.small_cnn import SmallCNN
@@ -23,7 +24,7 @@ from rlsel.models.torchvision_model import TorchvisionModel
 from rlsel.models.vit import ViT
 from rlsel.selectors.base import Selector
 
-_MODELS: dict[str, type[Any]] = {spec.name: spec for spec in (SmallCNN, ResNet18, ResNet50, ViT, Swin)}
+_MODELS: dict[str, type[Any]] = {spec.name: spec for spec in (SmallCNN, Head, ResNet18, ResNet50, ViT, Swin)}
 
 
 def selector_by_name(given: str | Selector) -> Selector:
@@ -43,18 +44,19 @@ def selector_by_name(given: str | Selector) -> Selector:
     raise refuse("selector", "a name that `rlsel select --help` lists", given, nearest(given, names))
 
 
-def model_by_name(given: str | ModelSpec | Callable[..., Any] | None) -> ModelSpec:
+def model_by_name(given: str | ModelSpec | Callable[..., Any] | None, *, of_features: bool = False) -> ModelSpec:
     """Returns what builds a model.
 
     Args:
-        given: A name of ours (`small_cnn`, `resnet18`, `resnet50`, `vit`, `swin`), of torchvision or of timm;
-            a class or function that makes an `nn.Module`; an object that builds a model; None for `small_cnn`.
+        given: A name of ours (`small_cnn`, `head`, `resnet18`, `resnet50`, `vit`, `swin`), of torchvision or of timm;
+            a class or function that makes an `nn.Module`; an object that builds a model; None for the usual one.
+        of_features: Whether it is for rows of features, whose usual model is `head`; `small_cnn` is that of images.
 
     Raises:
         ConfigurationError: if it is nothing of the kind.
     """
     if given is None:
-        return SmallCNN()
+        return Head() if of_features else SmallCNN()
     if isinstance(given, str):
         return _named_model(given)
     if isinstance(given, ModelSpec) and not isinstance(given, type):

@@ -78,7 +78,7 @@ def test_labels_are_needed_to_train_on_images_and_not_to_judge_them(tmp_path: Pa
     assert len(read_dataset(bare, needs_labels=False).train) == 20
     np.save(tmp_path / "rows.npy", pixels.reshape(20, 64).astype(np.float32))
     features = read_dataset(replace(settings, dataset=Embeddings(path=tmp_path / "rows.npy")))
-    assert features.class_names == ("all",)
+    assert features.class_names == ("cluster 0", "cluster 1")
     assert describe(features) == "embeddings: 20 rows of features, 64 dimensions"
 
 

@@ -18,7 +18,8 @@ from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.settings import TrainingSettings
 
 Model = str | ModelSpec | Callable[..., Any] | None
-"""A name, a class or function that makes an `nn.Module`, or what builds a model; None for `small_cnn`."""
+"""A name, a class or function that makes an `nn.Module`, or what builds a model; None for `small_cnn`, or `head` for
+rows of features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +78,11 @@ def read(
     Raises:
         RlselError: for unfit data or settings.
     """
+    source = as_dataset(given, test=test, columns=setup.columns)
     settings = RunSettings(
-        dataset=GivenDataset.of(as_dataset(given, test=test, columns=setup.columns)),
+        dataset=GivenDataset.of(source),
         variation=Variation(holdout=holdout),
-        model=model_by_name(setup.model),
+        model=model_by_name(setup.model, of_features=source.image_shape[1:] == (1, 1)),
         training=setup.training,
         seed=setup.seed,
     )

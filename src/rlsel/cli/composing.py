@@ -21,6 +21,12 @@ from rlsel.cli.table import GROUPS, OPTIONAL, Command
 from rlsel.errors import ConfigurationError
 from rlsel.structure import Node, as_node, unknown_key
 
+DEFAULT_MODEL = "small_cnn"
+"""The network of each command that trains one."""
+
+_USUAL_MODELS = {"embeddings": "head"}
+"""The network in its place where the data set is of another kind, and no model was named."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Composed:
@@ -72,16 +78,22 @@ def read_composed(config: DictConfig, hydra: HydraConf, command: Command) -> Com
     try:
         for key in sorted(OmegaConf.missing_keys(config)):
             raise ConfigurationError(f"{key} must be given: add {key}=VALUE")
-        nodes = OmegaConf.to_container(config, resolve=True)
+        plain = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigurationError(explain(error, command.keys)) from error
     chosen = [
         hydra.runtime.choices.get(group) for group in ("dataset", "selector" if "selector" in config else "model")
     ]
+    nodes = {str(key): value for key, value in as_node(plain, "configuration").items()}
+    given = tuple(override.lstrip("+~").partition("=")[0] for override in hydra.overrides.task)
+    usual = _USUAL_MODELS.get(hydra.runtime.choices.get("dataset") or "")
+    if usual is not None and hydra.runtime.choices.get("model") == DEFAULT_MODEL and "model" not in given:
+        typed = {key: value for key, value in nodes["model"].items() if f"model.{key}" in given}
+        nodes["model"] = {**compose_option("model", usual), **typed}
     return Composed(
         name="/".join([command.name, *filter(None, chosen)]),
-        nodes={str(key): value for key, value in as_node(nodes, "configuration").items()},
-        given=tuple(override.lstrip("+~").partition("=")[0] for override in hydra.overrides.task),
+        nodes=nodes,
+        given=given,
         several=hydra.mode == RunMode.MULTIRUN,
     )
 

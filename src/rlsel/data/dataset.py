@@ -115,9 +115,10 @@ class Dataset:
         test_from_train: Whether the test split was cut off from what the user gave as training data.
         given: What the user gave as training data; None where that is the training split, whole and unchanged.
         label_values: How each of the C classes is written in the user's own labels; None for the numbers 0 to C - 1.
-        labelled: Whether the user gave labels; without them there is a single class.
+        labelled: Whether the user gave labels; without them there is a single class, or pseudo-classes of features.
         pixel_range: Lowest and highest pixel of the training images, scaled to [0, 1] where they are stored as bytes.
         notes: What the user should know of how the data was read, a line each.
+        learn_on: Most samples that a model and a policy learn on, for rows of features; None for all.
     """
 
     name: str
@@ -134,6 +135,7 @@ class Dataset:
     labelled: bool = True
     pixel_range: tuple[float, float] = (0.0, 1.0)
     notes: tuple[str, ...] = ()
+    learn_on: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -166,7 +168,8 @@ class Dataset:
         """
         digest = hashlib.sha256(self.source.images_digest)
         labels = self.source.labels.clone()
-        labels[self.train.in_source()] = self.train.labels
+        # what stands for labels is no part of what the user gave
+        labels[self.train.in_source()] = self.train.labels if self.labelled else 0
         digest.update(labels.numpy().astype("<i8").tobytes())
         if self.train.corrupted is not None:
             digest.update(self.train.images.digest())

@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rlsel.data.arrays import check_floats
-from rlsel.data.dataset import Dataset, MemoryImages, Split
+from rlsel.checks import int_at_least, refuse
+from rlsel.data.dataset import Dataset, Split
+from rlsel.data.feature_files import Location, map_features, read_labels, shard_files
+from rlsel.data.feature_rows import MappedRows, finite_range
+from rlsel.data.feature_tables import LABEL_COLUMN, read_column, unpack_features
 from rlsel.data.labels import NamedLabels, check_labels
-from rlsel.data.locations import check_location, existing_file, first_line
+from rlsel.data.locations import check_location
+from rlsel.data.pseudo_classes import with_pseudo_classes
 from rlsel.data.statistics import checked_statistics
-from rlsel.errors import DataError
+
+_MEASURED = 100_000
+"""Most rows that means and deviations are computed of, evenly spread."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Embeddings:
-    """An `.npy` file of (N, D) features, each kept as an image of one pixel with D channels.
+    """Rows of features (N, D) in files, each row an image of one pixel with D channels.
 
-    There is no test split. Without labels, there is a single class.
+    Files are `.npy`, or Parquet with a column of vectors; several are read as one, in the order of their names. Rows
+    are gathered from memory maps, so that all of them may be larger than memory. There is no test split.
 
     Attributes:
-        path: The features.
-        labels: An `.npy` file of (N,) whole numbers or texts; None for none.
+        path: A file, a folder of files of one kind, a pattern such as `shards/*.npy`, or several files.
+        labels: `.npy` of (N,) whole numbers or texts, in one file or in shards, for features in `.npy`; None for none.
+        vectors: The column of vectors in Parquet; None for the only one.
+        label_column: The column of labels in Parquet; None for `label`, where there is one.
+        id_column: The column of ids in Parquet, which exports name samples by; None for `id`, where there is one.
+        clusters: Without labels, how many clusters stand for classes; None for as many as the number of rows suggests.
+        learn_on: Most samples that a model and a policy learn on; all are judged by what was learned on these.
     """
 
     name: ClassVar[str] = "embeddings"
 
-    path: Path | None = None
-    labels: Path | None = None
+    path: Location = None
+    labels: Location = None
+    vectors: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+    clusters: int | None = None
+    learn_on: int = 100_000
 
     def __post_init__(self) -> None:
-        check_location("dataset.path", self.path)
-        check_location("dataset.labels", self.labels)
+        for key, given in (("dataset.path", self.path), ("dataset.labels", self.labels)):
+            for one in given if isinstance(given, tuple) else (given,):
+                check_location(key, one)
+        if self.clusters is not None:
+            int_at_least("dataset.clusters", self.clusters, 2)
+        int_at_least("dataset.learn_on", self.learn_on, 1000)
 
     def load(self) -> Dataset:
         """Reads the data set.
@@ -45,39 +65,55 @@ class Embeddings:
         Raises:
             DataError: if a file is missing or damaged, or its array is unfit.
         """
-        file = existing_file(self.path, "dataset.path", self.name)
-        given = _read_array(file)
-        if given.ndim != 2 or not given.size:
-            raise DataError(f"embeddings: features in {file} must be (N, D) and not empty, got the shape {given.shape}")
-        features = torch.from_numpy(check_floats(given, f"embeddings: features in {file}"))
-        labels, class_names = self._read_labels(len(features))
-        whole = Split(images=MemoryImages(features[:, :, None, None]), labels=labels)
-        mean, std = checked_statistics(whole.images, self.name)
-        return Dataset(
+        files = self.files()
+        given = self._labels(files)
+        rows = MappedRows(unpack_features(files, self.vectors) if _in_tables(files) else map_features(files))
+        low, high = finite_range(rows, f"embeddings: features in {_shown(files)}")
+        images = rows.where_it_fits()
+        mean, std = checked_statistics(images, self.name, at_most=_MEASURED if images is rows else None)
+        if given is None:
+            labels, class_names = NamedLabels(torch.zeros(len(rows), dtype=torch.int64), ("all",))
+        else:
+            labels, class_names = check_labels(given, len(rows), f"embeddings: labels in {self._labels_shown(files)}")
+        whole = Split(images=images, labels=labels)
+        dataset = Dataset(
             name=self.name,
             train=whole,
             test=whole.subset(torch.arange(0)),
             class_names=class_names,
             mean=mean,
             std=std,
-            label_values=class_names if self.labels is not None else ("",),
-            labelled=self.labels is not None,
-            pixel_range=(float(features.min()), float(features.max())),
+            label_values=class_names if given is not None else ("",),
+            labelled=given is not None,
+            pixel_range=(low, high),
+            learn_on=self.learn_on,
         )
+        return dataset if given is not None else with_pseudo_classes(dataset, self.clusters)
 
-    def _read_labels(self, count: int) -> NamedLabels:
+    def files(self) -> tuple[Path, ...]:
+        """Returns the absolute files of the features.
+
+        Raises:
+            DataError: if there is none.
+        """
+        return shard_files(self.path, "dataset.path", self.name)
+
+    def _labels(self, files: Sequence[Path]) -> NDArray[Any] | None:
+        if _in_tables(files):
+            if self.labels is not None:
+                raise refuse("dataset.labels", "null with Parquet", str(self.labels), "name dataset.label_column")
+            return read_column(files, self.label_column, LABEL_COLUMN)
         if self.labels is None:
-            return NamedLabels(torch.zeros(count, dtype=torch.int64), ("all",))
-        file = existing_file(self.labels, "dataset.labels", self.name)
-        return check_labels(_read_array(file), count, f"embeddings: labels in {file}")
+            return None
+        return read_labels(shard_files(self.labels, "dataset.labels", self.name))
+
+    def _labels_shown(self, files: Sequence[Path]) -> str:
+        return _shown(files if self.labels is None else shard_files(self.labels, "dataset.labels", self.name))
 
 
-def _read_array(file: Path) -> NDArray[Any]:
-    try:
-        with file.open("rb") as stream:
-            array = np.load(stream, allow_pickle=False)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"embeddings: {file} cannot be read ({first_line(error)}): write it with np.save") from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"embeddings: {file} must be an .npy file with one array, got an archive: use np.save")
-    return array
+def _in_tables(files: Sequence[Path]) -> bool:
+    return files[0].suffix == ".parquet"
+
+
+def _shown(files: Sequence[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{len(files)} files of {files[0].parent}"

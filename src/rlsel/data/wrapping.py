@@ -20,8 +20,10 @@ from rlsel.data.arrays import check_floats, check_images
 from rlsel.data.augmentation import Augmentation
 from rlsel.data.dataset import Dataset, MemoryImages, Split
 from rlsel.data.decoding import covered, in_colour
+from rlsel.data.embeddings import Embeddings
 from rlsel.data.imagefolder import choose_geometry
 from rlsel.data.labels import NamedLabels, check_labels
+from rlsel.data.pseudo_classes import with_pseudo_classes
 from rlsel.data.scale import describe_range, on_one_scale, pixel_range
 from rlsel.data.statistics import checked_statistics
 from rlsel.errors import ConfigurationError, DataError
@@ -79,7 +81,7 @@ def as_dataset(given: object, *, test: object = None, columns: Columns | None = 
         measured = _test_split(_read(test, f"{name} (test)", columns), samples, class_names, name)
     mean, std = checked_statistics(train.images, name)
     values = _label_values(samples, class_names)
-    return Dataset(
+    dataset = Dataset(
         name=name,
         train=train,
         test=replace(measured, positions=None),
@@ -92,6 +94,10 @@ def as_dataset(given: object, *, test: object = None, columns: Columns | None = 
         labelled=samples.labels is not None,
         pixel_range=pixel_range(samples.pixels),
     )
+    if dataset.image_shape[1:] != (1, 1):
+        return dataset
+    dataset = replace(dataset, learn_on=Embeddings.learn_on)
+    return dataset if dataset.labelled else with_pseudo_classes(dataset, None)
 
 
 def _name_of(given: object) -> str:

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rlsel.data.embeddings import Embeddings
 from rlsel.data.variation import Variation
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
+from rlsel.models.head import Head
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.models.target import ModelSpec
 from rlsel.runs.settings import DatasetSource, RunSettings
@@ -124,7 +126,8 @@ def are_defaults(parts: Iterable[object]) -> bool:
 def selects_by_defaults(settings: RunSettings, selector: Selector, export: ExportSettings) -> bool:
     """Returns whether the folder of a coreset says all: its data set, selector, ratio and seed; the rest is default."""
     parts = [settings.dataset, settings.variation, settings.model, settings.training, selector, export]
-    return isinstance(settings.model, SmallCNN) and settings.purpose is None and are_defaults(parts)
+    usual = Head if isinstance(settings.dataset, Embeddings) else SmallCNN
+    return isinstance(settings.model, usual) and settings.purpose is None and are_defaults(parts)
 
 
 def _is_default(part: object) -> bool:
