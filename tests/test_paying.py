@@ -8,7 +8,7 @@ import pytest
 from tests.test_coreset import provenance, small
 
 from rlsel.coreset import Coreset
-from rlsel.paying import balance, next_command, tally
+from rlsel.paying import balance, closing, next_command, tally
 
 RUN = Path("/runs/one")
 NEXT = "; next: rlsel train-on-subset coreset=/runs/one"
@@ -49,5 +49,23 @@ def test_several_are_told_in_one_line() -> None:
 
 def test_the_next_command_can_be_typed_where_the_user_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert next_command(tmp_path / "a b" / "c") == "rlsel train-on-subset coreset='a b/c'"
-    assert next_command(Path("/elsewhere/c")) == "rlsel train-on-subset coreset=/elsewhere/c"
+    assert next_command(tmp_path / "a b" / "c", small()) == "rlsel train-on-subset coreset='a b/c'"
+    assert next_command(Path("/elsewhere/c"), small()) == "rlsel train-on-subset coreset=/elsewhere/c"
+
+
+def test_what_has_no_labels_is_handed_on_and_not_trained_on() -> None:
+    one_class = Coreset(
+        indices=np.array([0, 3]),
+        scores=small().scores,
+        labels=np.zeros(4, dtype=np.int64),
+        provenance=replace(
+            provenance(4, 2),
+            dataset=replace(provenance(4, 2).dataset, num_classes=1, class_names=("all",), label_values=("",)),
+        ),
+    )
+    assert next_command(RUN, one_class) == "rlsel export run=/runs/one format=csv"
+
+
+def test_one_coreset_is_told_in_full_and_several_are_summed_up() -> None:
+    assert closing([small()], run=RUN, training_seconds=1.0) == balance(small(), 1.0, run=RUN)
+    assert closing([small(), small()], run=RUN) == tally([small(), small()], run=RUN)

@@ -14,7 +14,7 @@ from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
 from rlsel.errors import CoresetError
-from rlsel.paying import balance, tally
+from rlsel.paying import closing
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.layout import settings_hash
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
@@ -65,9 +65,7 @@ def make(
                 )
             coresets += made
     if on_failure is None:
-        run = planned[0].folder.path
-        alone = len(coresets) == 1
-        task.reporter.note(balance(coresets[0], training_seconds, run=run) if alone else tally(coresets, run=run))
+        task.reporter.note(closing(coresets, run=planned[0].folder.path, training_seconds=training_seconds))
 
 
 def coreset_of(made: Made, plan: Plan, task: SelectionTask, *, parent: Path | None = None) -> Coreset:

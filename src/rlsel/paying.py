@@ -1,4 +1,4 @@
-"""What a selection cost, and what it saves to each training to come."""
+"""How a command that makes coresets ends: what is kept, what it cost and saves, and what to type next."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlsel.coreset import Coreset
+
+
+def closing(coresets: Sequence[Coreset], *, run: Path, training_seconds: float = 0.0) -> str:
+    """Says what a command that makes coresets made.
+
+    Args:
+        coresets: What it made, at least one.
+        run: The folder of the run of one of them.
+        training_seconds: As of `balance`.
+
+    Returns:
+        A line for the user.
+    """
+    return balance(coresets[0], training_seconds, run=run) if len(coresets) == 1 else tally(coresets, run=run)
 
 
 def balance(coreset: Coreset, training_seconds: float, *, run: Path) -> str:
@@ -31,7 +45,7 @@ def balance(coreset: Coreset, training_seconds: float, *, run: Path) -> str:
             f"; a training like the target's saves about {_shown(saved)} on them where it makes as many passes (none "
             f"where it takes as many steps), so that the selection has paid after {trainings:,}"
         )
-    return f"{line}; next: {next_command(run)}"
+    return f"{line}; next: {next_command(run, coreset)}"
 
 
 def tally(coresets: Sequence[Coreset], *, run: Path) -> str:
@@ -48,15 +62,17 @@ def tally(coresets: Sequence[Coreset], *, run: Path) -> str:
     seconds = max(coreset.provenance.wall_seconds for coreset in coresets)
     return (
         f"note: {len(coresets):,} coresets are made, of {min(sizes):,} to {max(sizes):,} samples, the dearest in "
-        f"{_shown(seconds)}; next: {next_command(run)}"
+        f"{_shown(seconds)}; next: {next_command(run, coresets[0])}"
     )
 
 
-def next_command(run: Path) -> str:
-    """Returns what trains on a coreset, as it is typed where the user stands."""
+def next_command(run: Path, coreset: Coreset) -> str:
+    """Returns what trains on a coreset, as it is typed where the user stands; without labels, what hands it on."""
     here = Path.cwd()
-    shown = run.relative_to(here) if run.is_relative_to(here) else run
-    return f"rlsel train-on-subset coreset={shlex.quote(str(shown))}"
+    shown = shlex.quote(str(run.relative_to(here) if run.is_relative_to(here) else run))
+    if coreset.provenance.dataset.num_classes == 1:
+        return f"rlsel export run={shown} format=csv"
+    return f"rlsel train-on-subset coreset={shown}"
 
 
 def _by_class(coreset: Coreset) -> str:

@@ -101,10 +101,13 @@ def test_a_policy_selects_from_what_it_has_not_seen(
     folder = apply(request_for(), reporter)
     assert folder == tmp_path / "run"
     assert reporter.trainings == [], "nothing is trained"
-    read, note = reporter.notes
+    read, note, end = reporter.notes
     assert read == "arrays: 60 images, 3 classes, 30 more to measure on, 8 px"
     assert note.startswith("note: learned to keep 0.7 of arrays, the policy would keep 0.")
     assert note.endswith(" of these 60 samples of arrays if its threshold stayed")
+    # floor(0.4 x 60 + 0.5)
+    assert end.startswith("note: 24 of 60 samples are kept, ")
+    assert end.endswith(" s; next: rlsel train-on-subset coreset=run")
     assert names(folder) - {"near_duplicates.npy"} == FILES
     coreset = Coreset.load(folder)
     assert len(coreset) == 24
@@ -174,7 +177,8 @@ def test_a_reward_without_a_price_leaves_the_threshold(
     first, second = (Coreset.load(apply(request, reporter)) for request in requests)
     assert (first.scores == second.scores).all()
     assert (len(first), len(second)) == (12, 36)
-    assert all(note.startswith("arrays: 60 images") for note in reporter.notes), "nothing but what was read"
+    told = ("arrays: 60 images", "note: 12 of 60 samples are kept", "note: 36 of 60 samples are kept")
+    assert all(note.startswith(told) for note in reporter.notes), "nothing but what was read and what is kept"
 
 
 @pytest.mark.parametrize(("mode", "count"), [("topk", 24), ("stratified", 24), ("threshold", 24)])

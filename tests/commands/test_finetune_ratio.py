@@ -93,6 +93,11 @@ def test_a_policy_is_adapted_to_another_ratio(
     assert names(folder) - {"near_duplicates.npy"} == FILES | POLICY
     coreset = Coreset.load(folder)
     assert len(coreset) == 36
+    assert reporter.notes[-1].startswith("note: 36 of 90 samples are kept, ")
+    trained = json.loads((source / "metrics.jsonl").read_text().splitlines()[-1])["seconds"]
+    saved = 0.6 * trained  # 54 of 90 samples are dropped
+    assert f"a training like the target's saves about {saved:.1f} s on them" in reporter.notes[-1]
+    assert reporter.notes[-1].endswith("; next: rlsel train-on-subset coreset=run")
     assert coreset.provenance.parent == str(source)
     assert coreset.provenance.ratio.requested == 0.4
     assert abs((coreset.scores > 0).mean() - 0.4) <= 0.01, "the share above one half is the ratio"

@@ -20,7 +20,6 @@ from rlsel.models.target import TargetModel
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.evaluation import accuracy, clean_pass
 from rlsel.training.fabric import Fabric
-from rlsel.training.loop import Checkpointing
 from rlsel.training.reporting import Reporter, SilentReporter
 from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings

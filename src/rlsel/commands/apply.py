@@ -14,6 +14,7 @@ from rlsel.commands.requests import ApplyRequest
 from rlsel.cutting import cut
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
+from rlsel.paying import closing
 from rlsel.provenance import Provenance
 from rlsel.runs.folder import require_apart
 from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
@@ -44,12 +45,15 @@ def apply(request: ApplyRequest, reporter: Reporter) -> Path:
             if selector.reward.priced:
                 reporter.note(_unmoved(policy, recorded, features, dataset))
             shared_seconds = time.monotonic() - began
+            coresets = []
             for one in missing:
                 start = time.monotonic()
                 scores = policy.scores(features, dataset, one.wanted.ratio)
                 seconds = shared_seconds + time.monotonic() - start
                 origin = one.plan.origin(wall_seconds=seconds, parent=request.run.absolute())
-                one.save(cut(scores, dataset, origin, reporter.note))
+                coresets.append(cut(scores, dataset, origin, reporter.note))
+                one.save(coresets[-1])
+        reporter.note(closing(coresets, run=missing[0].folder.path))
 
     planned = [_planned(request, selector, recorded, ratio) for ratio in request.ratios]
     require_apart([one.folder for one in planned], "run", request.run)

@@ -14,11 +14,12 @@ from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
 from rlsel.errors import ConfigurationError
 from rlsel.finetuning import Finetuning
+from rlsel.paying import closing
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.folder import require_apart
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Planned, begun_as_planned, plan_one, planned_in
-from rlsel.runs.reader import read_run
+from rlsel.runs.reader import Run, read_run
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
@@ -47,6 +48,7 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
         source.check(size=len(dataset.source), fingerprint=dataset.fingerprint)
         source.check_candidates(dataset.train.in_source().numpy())
         setup_seconds = time.monotonic() - began
+        coresets = []
         with begun_as_planned(missing):
             tell(dataset, reporter.note)
             for one in missing:
@@ -62,7 +64,9 @@ def finetune_ratio(request: FinetuneRequest, reporter: Reporter) -> Path:
                     )
                     seconds = working_time(checkpointing) - start
                     origin = one.plan.origin(wall_seconds=seconds, parent=request.run.absolute())
-                    one.save(replace(cut(scores, dataset, origin, reporter.note), policy=policy))
+                    coresets.append(cut(scores, dataset, origin, reporter.note))
+                    one.save(replace(coresets[-1], policy=policy))
+        reporter.note(closing(coresets, run=missing[0].folder.path, training_seconds=_target_training_seconds(run)))
 
     planned = [_planned(request, selector, ratio) for ratio in request.ratios]
     require_apart([one.folder for one in planned], "run", request.run)
@@ -76,6 +80,12 @@ def _selector(request: FinetuneRequest) -> RLSelector:
             "fine-tuning, select it at the other ratio"
         )
     return request.selector
+
+
+def _target_training_seconds(run: Run) -> float:
+    """Returns how long the target training of a select run took; 0 for a run that trained none from the start."""
+    rows = run.metrics if run.command == "select" else ()
+    return (rows[-1].get("seconds") or 0.0) if rows else 0.0
 
 
 def _planned(request: FinetuneRequest, selector: RLSelector, ratio: float) -> Planned:

@@ -12,7 +12,7 @@ from rlsel.commands.report import report
 from rlsel.commands.requests import ReportRequest, SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.making import make
-from rlsel.paying import balance
+from rlsel.paying import closing
 from rlsel.predicting import AutoPlan, choose_ratio
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.datasets import features_digest, read_dataset, read_features
@@ -101,7 +101,7 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
                 metrics.append(row)
             chosen.coreset.save(folder.path)
             folder.set_state("complete")
-    reporter.note(balance(chosen.coreset, 0.0, run=folder.path))
+    reporter.note(closing([chosen.coreset], run=folder.path))
     return folder.path
 
 
