@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 from tests.report.parsed_page import Page
 
 from rlsel.commands.report import report
@@ -16,6 +17,9 @@ from rlsel.commands.select import select
 from rlsel.coreset import Coreset
 from rlsel.data.arrays import Arrays
 from rlsel.errors import CoresetError, DataError
+from rlsel.report.opinions import labels_instead
+from rlsel.runs.datasets import read_dataset
+from rlsel.runs.reader import read_run
 from rlsel.runs.settings import RunOptions
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
@@ -80,6 +84,24 @@ def _archive(folder: Path) -> str:
     import yaml
 
     return str(yaml.safe_load((folder / "config.yaml").read_text())["dataset"]["path"])
+
+
+def test_the_model_is_asked_for_another_label_than_the_given_one(lasting_runs: Path) -> None:
+    run = read_run(lasting_runs / "rl_selector")
+    dataset = read_dataset(run.run_settings())
+    places = [3, 0, 40, 89]
+    with RunOptions().device.computing() as fabric:
+        found = labels_instead(run, dataset, places, fabric)
+        assert labels_instead(run, dataset, [], fabric) == {}
+    # the recorded features through the recorded last layer
+    tensors = load_file(run.folder / "target.safetensors")
+    logits = load_file(run.folder / "features.safetensors")["features"] @ tensors["head.weight"].T
+    logits += tensors["head.bias"]
+    labels = np.load(run.folder / "labels.npy")
+    assert found == {
+        place: max((label for label in range(3) if label != labels[place]), key=lambda label: logits[place, label])
+        for place in places
+    }
 
 
 def test_data_that_moved_leaves_the_page_without_pictures_unless_told_where(runs: Path, tmp_path: Path) -> None:

@@ -142,6 +142,17 @@ def test_other_sheets_show_what_they_say(coreset: Coreset, seen: Seen) -> None:
     assert len(places_of(page.sheets)) == 2 * 48 + 24 + 24 + 5 + len(suspected)
 
 
+def test_what_the_model_would_call_a_suspected_sample_stands_beside_its_label(coreset: Coreset, seen: Seen) -> None:
+    worst = int(seen.label_error.argmax())
+    page = selection_page(coreset, replace(seen, instead={worst: 2}))
+    names = coreset.provenance.dataset.class_names
+    first, *others = sheet(page, "labels").groups[0]
+    assert (first.class_name, first.instead) == (names[coreset.labels[coreset.candidates[worst]]], names[2])
+    assert {one.instead for one in others} == {""}
+    assert "arrow" in sheet(page, "labels").meaning
+    assert "arrow" not in sheet(selection_page(coreset, seen), "labels").meaning
+
+
 def test_without_features_there_is_no_map_and_no_distance(coreset: Coreset) -> None:
     page = selection_page(coreset, Seen(notes=("nothing to see",)))
     assert (page.map, page.covered, page.material.distances) == (None, None, None)

@@ -51,7 +51,7 @@ def _selection(request: ReportRequest, run: Run) -> str:
     run.finished_coreset()
     dataset, unread = _data(request, run)
     with request.options.device.computing() as fabric:
-        return page_of_selection(run, dataset, unread=unread, against=against, device=fabric.device)
+        return page_of_selection(run, dataset, fabric=fabric, unread=unread, against=against)
 
 
 def _data(request: ReportRequest, run: Run) -> tuple[Dataset | None, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Shown:
         score: Its score.
         kept: Whether it is kept.
         value: What puts it on the sheet, as text; empty for nothing beside the score.
+        instead: The class that the target model would give it; empty where none was asked.
         beside: What covers it, for a pair.
     """
 
@@ -40,6 +41,7 @@ class Shown:
     score: float
     kept: bool
     value: str = ""
+    instead: str = ""
     beside: Shown | None = None
 
 
@@ -72,6 +74,8 @@ class Material:
         coverage: (M,) E_c; None where unknown.
         label_error: (M,) probability of a wrong label; None where unknown.
         origin: What the distances are measured in.
+        instead: By place of a sample whose label is suspected, the class that the target model gives it when the label
+            is no choice; empty where no model was asked.
     """
 
     coreset: Coreset
@@ -81,6 +85,7 @@ class Material:
     coverage: NDArray[np.float32] | None
     label_error: NDArray[np.float32] | None
     origin: str
+    instead: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def scores(self) -> NDArray[np.float32]:
@@ -90,13 +95,15 @@ class Material:
     def shown(self, place: int, value: str = "", beside: Shown | None = None) -> Shown:
         """Returns a candidate as a sheet shows it."""
         position = int(self.coreset.candidates[place])
+        names = self.coreset.provenance.dataset.class_names
         return Shown(
             place=place,
             position=position,
-            class_name=self.coreset.provenance.dataset.class_names[self.coreset.labels[position]],
+            class_name=names[self.coreset.labels[position]],
             score=float(self.coreset.scores[position]),
             kept=bool(self.kept[place]),
             value=value,
+            instead=names[self.instead[place]] if place in self.instead else "",
             beside=beside,
         )
 
@@ -194,18 +201,27 @@ def _near_duplicates(material: Material) -> ContactSheet | None:
     )
 
 
+def most_suspected(label_error: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Returns the places of the samples whose label is most likely wrong, the worst first, as many as a sheet shows."""
+    doubtful = np.flatnonzero(label_error >= _DOUBTFUL)
+    return doubtful[np.argsort(-label_error[doubtful], kind="stable")][:MOST_SHOWN]
+
+
 def _suspected(material: Material) -> ContactSheet | None:
     if material.label_error is None:
         return None
-    doubtful = np.flatnonzero(material.label_error >= _DOUBTFUL)
-    worst = doubtful[np.argsort(-material.label_error[doubtful], kind="stable")][:MOST_SHOWN]
+    doubtful = material.label_error >= _DOUBTFUL
+    told = " Behind the arrow stands what it calls them when the given label is no choice." if material.instead else ""
     return ContactSheet(
         name="labels",
         title="Suspected label errors",
-        meaning=f"{len(doubtful):,} labels are more likely wrong than right, by how the target model took them while "
-        f"it trained; {int(material.kept[doubtful].sum()):,} of these samples are kept.",
+        meaning=f"{doubtful.sum():,} labels are more likely wrong than right, by how the target model took them while "
+        f"it trained; {(material.kept & doubtful).sum():,} of these samples are kept.{told}",
         groups=(
-            tuple(material.shown(int(place), f"{100 * material.label_error[place]:.0f} % wrong") for place in worst),
+            tuple(
+                material.shown(int(place), f"{100 * material.label_error[place]:.0f} % wrong")
+                for place in most_suspected(material.label_error)
+            ),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import torch
+from lightning_fabric import Fabric
 
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
@@ -13,25 +13,23 @@ from rlsel.report.seen import look
 from rlsel.runs.comparison_files import RecordedComparison
 from rlsel.runs.reader import Run
 
-_CPU = torch.device("cpu")
-
 
 def page_of_selection(
     run: Run,
     dataset: Dataset | None,
     *,
+    fabric: Fabric,
     unread: str = "",
     against: Run | None = None,
-    device: torch.device = _CPU,
 ) -> str:
     """Returns the page of a finished selection, as one HTML file.
 
     Args:
         run: The selection.
         dataset: What it was made from, for pictures, and for distances where the run stored no features; None for none.
+        fabric: Where distances are computed and the target model is asked.
         unread: Why there is none, for the page to say.
         against: Another selection of the same data, to compare with; None for none.
-        device: Where distances are computed.
 
     Raises:
         CoresetError: if one of the runs is no finished selection, is damaged, or is of other data.
@@ -40,8 +38,9 @@ def page_of_selection(
     other = None if against is None else against.finished_coreset()
     if dataset is not None:
         require_data_of(coreset, dataset)
-    seen = look(run, coreset, dataset, unread=unread)
-    return selection_html(selection_page(coreset, seen, metrics=run.metrics, other=other, device=device), seen)
+    seen = look(run, coreset, dataset, fabric=fabric, unread=unread)
+    page = selection_page(coreset, seen, metrics=run.metrics, other=other, device=fabric.device)
+    return selection_html(page, seen)
 
 
 def require_data_of(coreset: Coreset, dataset: Dataset) -> None:

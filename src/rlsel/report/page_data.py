@@ -156,6 +156,7 @@ def _material(coreset: Coreset, seen: Seen, device: torch.device) -> Material:
         coverage=None if seen.coverage is None else seen.coverage.numpy(),
         label_error=None if seen.label_error is None else seen.label_error.numpy(),
         origin=seen.origin,
+        instead=seen.instead,
     )
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset, Split
+from rlsel.errors import ConfigurationError
 from rlsel.policy.label_errors import label_error_probability
+from rlsel.report.contact_sheets import most_suspected
+from rlsel.report.opinions import labels_instead
 from rlsel.runs.reader import Run
 
 PIXEL_SIDE = 16
@@ -33,6 +38,8 @@ class Seen:
         distance: How they are compared.
         coverage: (M,) E_c; None where the run stored none.
         label_error: (M,) probability that the label is wrong; None where nothing is known.
+        instead: By place of a sample whose label is most suspected, the class that the target model gives it when the
+            label is no choice; empty where no model was asked.
         images: The images; None where the data set cannot be read, or has none.
         pixel_range: Lowest and highest pixel that is not uint8.
         tested: Whether there is data to measure on; None where that is not known.
@@ -44,19 +51,21 @@ class Seen:
     distance: Literal["euclidean", "cosine"] = "euclidean"
     coverage: Tensor | None = None
     label_error: Tensor | None = None
+    instead: Mapping[int, int] = field(default_factory=dict)
     images: Split | None = None
     pixel_range: tuple[float, float] = (0.0, 1.0)
     tested: bool | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
 
 
-def look(run: Run, coreset: Coreset, dataset: Dataset | None, *, unread: str = "") -> Seen:
+def look(run: Run, coreset: Coreset, dataset: Dataset | None, *, fabric: Fabric, unread: str = "") -> Seen:
     """Collects what the run stored of the candidates, and their pixels where it stored no features.
 
     Args:
         run: A finished selection.
         coreset: Its coreset.
         dataset: What was selected from, with the same candidates; None where it cannot be read.
+        fabric: Where the target model is asked for its opinion of suspected labels.
         unread: Why it cannot.
 
     Raises:
@@ -76,12 +85,20 @@ def look(run: Run, coreset: Coreset, dataset: Dataset | None, *, unread: str = "
         notes.append("There are no distances and no map: the run stored no features, and the data cannot be read.")
     evidence = policy.evidence if policy is not None and len(policy.evidence.coverage) == size else None
     behaviour = None if evidence is None else evidence.behaviour
+    label_error = None if behaviour is None else label_error_probability(behaviour.label_p_value)
+    instead: Mapping[int, int] = {}
+    if dataset is not None and label_error is not None and run.target is not None:
+        try:
+            instead = labels_instead(run, dataset, most_suspected(label_error.numpy()).tolist(), fabric)
+        except ConfigurationError as error:
+            notes.append(f"What the target model would call samples is missing: {error}.")
     return Seen(
         features=features,
         origin=origin,
         distance="cosine" if run.settings.get("cover", {}).get("distance") == "cosine" else "euclidean",
         coverage=None if evidence is None else evidence.coverage,
-        label_error=None if behaviour is None else label_error_probability(behaviour.label_p_value),
+        label_error=label_error,
+        instead=instead,
         images=None if dataset is None or _is_rows(dataset) else dataset.train,
         pixel_range=(0.0, 1.0) if dataset is None else dataset.pixel_range,
         tested=None if dataset is None else len(dataset.test) > 0,
