@@ -72,14 +72,27 @@ def test_conjugate_gradients_solve_as_the_factor_does(fitted: tuple[ConvexHead, 
     torch.testing.assert_close(by_products, head.solve(wanted), atol=1e-7, rtol=1e-6)
 
 
-def test_twins_have_a_larger_group_effect_than_strangers(fitted: tuple[ConvexHead, Probe]) -> None:
-    head, probe = fitted
-    effect = group_effect(head, probe, torch.tensor([4, 60]), pairs=1, generator=torch_generator(0, "g"))
-    together = exact_effect(head, probe, torch.tensor([4, 60]))[0]
-    apart = sum(exact_effect(head, probe, torch.tensor([place]))[0] for place in (4, 60))
-    assert effect is not None
-    assert effect.share == pytest.approx(abs(together - apart) / abs(apart))
-    assert group_effect(head, probe, torch.tensor([4]), pairs=3, generator=torch_generator(0, "g")) is None
+def test_twins_have_a_larger_group_effect_than_strangers() -> None:
+    pixels, labels = load_digits(n_class=4, return_X_y=True)
+    features, targets = torch.from_numpy(pixels)[:, 16:40], torch.from_numpy(labels)
+    # 50 samples, the last of them a copy of number 2
+    own = torch.cat([torch.arange(49), torch.tensor([2])])
+    head, probe = fit_head(features[own], targets[own], features[250:600], targets[250:600], num_classes=4)
+    generator = torch_generator(0, "group")
+    twins = group_effect(head, probe, torch.tensor([2, 49]), pairs=1, generator=generator)
+    together = exact_effect(head, probe, torch.tensor([2, 49]))[0]
+    apart = sum(exact_effect(head, probe, torch.tensor([place]))[0] for place in (2, 49))
+    assert twins is not None
+    assert twins.share is not None
+    assert twins.share == pytest.approx(abs(together - apart) / abs(apart))
+    others = (targets[own] != targets[2]).nonzero()[:5, 0]
+    strangers = [
+        group_effect(head, probe, torch.tensor([2, int(other)]), pairs=1, generator=generator) for other in others
+    ]
+    shares = [effect.share for effect in strangers if effect is not None and effect.share is not None]
+    assert len(shares) == 5
+    assert twins.share > max(shares)
+    assert group_effect(head, probe, torch.tensor([4]), pairs=3, generator=generator) is None
 
 
 def test_an_interval_holds_the_difference_of_two_means() -> None:

@@ -25,11 +25,17 @@ def theory_page(found: Verification, said: Mapping[str, str]) -> Page:
 def _propositions(found: Verification) -> Table:
     rows = []
     for result in found.propositions:
-        for name, envelope in (("output", result.output), ("loss", result.loss), ("gradient", result.gradient)):
+        for name, envelope in (
+            ("output", result.output),
+            ("loss", result.loss),
+            ("gradient", result.gradient),
+            ("full gradient", result.full_gradient),
+        ):
             if envelope is not None:
                 numbers = (envelope.slope, envelope.slope_low, envelope.slope_high, envelope.holds_up_to)
-                rows.append((result.kind, name, *(f"{number:.3g}" for number in numbers)))
-    columns = ("pairs", "difference", "slope", "low", "high", "up to ε")
+                power = "" if envelope.power is None else f"{envelope.power.exponent:.2f}"
+                rows.append((result.kind, name, *(f"{number:.3g}" for number in numbers), power))
+    columns = ("pairs", "difference", "slope", "low", "high", "up to ε", "exponent")
     return Table(
         title="Envelopes: 95 % of the pairs differ by at most slope · ε",
         columns=columns,

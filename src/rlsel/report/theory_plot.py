@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rlsel.theory.measured import InfluenceResult, NetResult, PairResult, Points, Verification
-from rlsel.theory.propositions import Envelope
+from rlsel.theory.envelopes import Envelope
+from rlsel.theory.measured import InfluenceResult, NamedGroup, NetResult, PairResult, Verification
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLUMNS, _WIDTH = 2, 80
+_COLORS = {"same class": "tab:blue", "other class": "tab:orange", "random": "tab:gray"}
+_ACROSS = "distance ε of the features"
 
 
 def theory_png(found: Verification, said: Mapping[str, str]) -> bytes:
@@ -26,52 +28,96 @@ def theory_png(found: Verification, said: Mapping[str, str]) -> bytes:
     from matplotlib.figure import Figure
 
     rows = -(-len(said) // _COLUMNS)
-    figure = Figure(figsize=(13, 5 * rows), dpi=100, layout="constrained")
-    panels = dict(zip(said, figure.subplots(rows, _COLUMNS).flat, strict=True))
-    across = "distance ε of the features"
-    labels = dict.fromkeys(said, across) | {"influence": "estimated change of the loss", "group effect": "group"}
-    for result in found.propositions:
-        _draw_pairs(panels, result)
+    figure = Figure(figsize=(15, 5.5 * rows), dpi=100, layout="constrained")
+    places = figure.subplots(rows, _COLUMNS).flat
+    panels = dict(zip(said, places, strict=False))
+    for empty in places[len(said) :]:
+        empty.set_axis_off()
+    _draw_pairs(panels, found.propositions)
     _draw_cover(panels["cover"], found.net)
     _draw_influence(panels["influence"], found.influence)
-    effects = {group.name: group.effect.share or 0.0 for group in found.groups if group.effect is not None}
-    panels["group effect"].bar(list(effects), list(effects.values()))
-    panels["group effect"].tick_params("x", rotation=20)
+    _draw_groups(panels["group effect"], found.groups)
     for name, panel in panels.items():
-        panel.set(title=name, xlabel=f"{labels[name]}\n\n{textwrap.fill(said[name], _WIDTH)}")
+        panel.set_title(name, fontsize=13, fontweight="bold")
+        panel.set_xlabel(f"{panel.get_xlabel()}\n\n{textwrap.fill(said[name], _WIDTH)}")
         panel.grid(alpha=0.3)
         if panel.get_legend_handles_labels()[0]:
-            panel.legend()
+            panel.legend(fontsize=9)
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
 
 
-def _draw_pairs(panels: Mapping[str, Axes], result: PairResult) -> None:
-    points = result.points
-    _cloud(panels["output"], points, points.output, result.output, result.kind)
-    _cloud(panels["loss"], points, points.loss, result.loss, result.kind)
-    _cloud(panels["gradient"], points, points.gradient, result.gradient, result.kind)
-    _cloud(panels["cosine"], points, points.cosine, None, result.kind)
-    panels["full gradient"].plot(result.full.distances, result.full.gradient, "o", ms=4, label=result.kind)
+def _draw_pairs(panels: Mapping[str, Axes], results: Sequence[PairResult]) -> None:
+    """Draws the clouds, those of one class last and so on top.
+
+    Both axes are logarithmic: a law difference ∝ ε is a straight line of slope 1 there, and few large differences do
+    not press all others to the ground.
+    """
+    for result in reversed(results):
+        points, full = result.points, result.full
+        for name, across, heights, envelope in (
+            ("output", points.distances, points.output, result.output),
+            ("loss", points.distances, points.loss, result.loss),
+            ("gradient", points.distances, points.gradient, result.gradient),
+            ("full gradient", full.distances, full.gradient, result.full_gradient),
+        ):
+            _draw_cloud(panels[name], across, heights, result.kind)
+            _draw_envelope(panels[name], envelope, result.kind)
+            panels[name].set(xscale="log", yscale="log", xlabel=_ACROSS, ylabel=f"difference of {name}")
+        _draw_cloud(panels["cosine"], points.distances, points.cosine, result.kind)
+    panels["cosine"].set(xlabel=_ACROSS, ylabel="cosine of the gradients of the last layer")
 
 
-def _cloud(panel: Axes, points: Points, heights: tuple[float, ...], envelope: Envelope | None, label: str) -> None:
-    (dots,) = panel.plot(points.distances, heights, ".", ms=3, alpha=0.5, label=label)
-    if envelope is not None:
-        ends = (0.0, envelope.edges[-1])
-        panel.plot(ends, [envelope.slope * end for end in ends], color=dots.get_color())
-        low, high = ([slope * end for end in ends] for slope in (envelope.slope_low, envelope.slope_high))
-        panel.fill_between(ends, low, high, color=dots.get_color(), alpha=0.2)
+def _draw_cloud(panel: Axes, across: Sequence[float], heights: Sequence[float], kind: str) -> None:
+    panel.plot(across, heights, ".", ms=4, alpha=0.45, color=_COLORS[kind], label=kind)
+
+
+def _draw_envelope(panel: Axes, envelope: Envelope | None, kind: str) -> None:
+    """Draws the line with its band, and the 95 % quantile of each bin, which leaves the line where the law bends."""
+    if envelope is None or envelope.slope <= 0:
+        return
+    ends = (envelope.edges[0], envelope.edges[-1])
+    middles = [(low * high) ** 0.5 for low, high in zip(envelope.edges[:-1], envelope.edges[1:], strict=True)]
+    bins = [rate * middle for rate, middle in zip(envelope.rates, middles, strict=True)]
+    panel.plot(middles, bins, "s-", ms=5, lw=0.8, mec="white", color=_COLORS[kind], label=f"95 % of each bin, {kind}")
+    if kind != "same class":
+        return
+    low, high = ([slope * end for end in ends] for slope in (envelope.slope_low, envelope.slope_high))
+    panel.fill_between(ends, low, high, color=_COLORS[kind], alpha=0.2)
+    panel.plot(ends, [envelope.slope * end for end in ends], color=_COLORS[kind], label="slope · ε, same class")
+    if 0 < envelope.holds_up_to < ends[1]:
+        panel.axvline(envelope.holds_up_to, color="black", linestyle=":", label="linear up to here")
+    # the largest differences and the envelope are what is looked at, not differences that are nearly 0
+    panel.set_ylim(bottom=max(min(bins) / 1e3, panel.get_ylim()[0]))
 
 
 def _draw_cover(panel: Axes, net: NetResult) -> None:
-    panel.plot(net.epsilons, net.shares, label="points of the ε-nets over the samples")
-    panel.axhline(net.bend_ratio, color="black", linestyle="--", label="where they bend")
+    panel.plot(net.epsilons, [100 * share for share in net.shares], label="points of the ε-nets over the samples")
+    panel.axhline(100 * net.bend_ratio, color="black", linestyle="--", label="where they bend")
+    panel.set(xlabel=_ACROSS, ylabel="% of the samples")
 
 
 def _draw_influence(panel: Axes, influence: InfluenceResult) -> None:
-    for removals in (influence.single, influence.grouped):
-        panel.plot(removals.estimated, removals.exact, ".", label=f"{removals.size} removed")
-    panel.axline((0, 0), slope=1, color="black", linewidth=0.8)
-    panel.set_ylabel("change of the loss by a refit")
+    """Draws estimates against refits, on axes that are linear near 0 and logarithmic beyond."""
+    values: list[float] = []
+    for removals in (influence.grouped, influence.single):
+        panel.plot(removals.estimated, removals.exact, "o", ms=5, alpha=0.6, label=f"{removals.size} removed")
+        values += [*removals.estimated, *removals.exact]
+    sizes = sorted(abs(value) for value in values if value)
+    if sizes:
+        panel.set_xscale("symlog", linthresh=sizes[len(sizes) // 4])
+        panel.set_yscale("symlog", linthresh=sizes[len(sizes) // 4])
+        ends = (-1.3 * sizes[-1], 1.3 * sizes[-1])
+        panel.plot(ends, ends, color="black", linewidth=0.8, label="equal")
+        panel.tick_params("x", rotation=45)
+    panel.set(xlabel="estimated change of the loss", ylabel="change of the loss by a refit")
+
+
+def _draw_groups(panel: Axes, groups: Sequence[NamedGroup]) -> None:
+    shares = {group.name: 100 * (group.effect.share or 0.0) for group in groups if group.effect is not None}
+    bars = panel.barh(list(shares), list(shares.values()))
+    panel.bar_label(bars, fmt="%.1f %%", padding=3)
+    panel.invert_yaxis()
+    panel.margins(x=0.12)
+    panel.set(xlabel="% by which the removal of two differs from the sum of the removals of each", ylabel="group")

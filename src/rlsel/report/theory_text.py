@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rlsel.theory.envelopes import Envelope, Power
 from rlsel.theory.measured import InfluenceResult, PairResult, Verification
-from rlsel.theory.propositions import Envelope
 
 
 def sentences(found: Verification) -> dict[str, str]:
@@ -14,7 +14,7 @@ def sentences(found: Verification) -> dict[str, str]:
         "loss": _envelope("The losses", same.loss),
         "gradient": _envelope("The gradients of the last layer", same.gradient),
         "cosine": _cosine(same),
-        "full gradient": _full(same),
+        "full gradient": _envelope("The gradients of all parameters", same.full_gradient),
         "cover": (
             f"The greedy ε-nets of the classes bend where they hold {100 * found.net.bend_ratio:.1f} % of the samples, "
             "the ratio that they suggest."
@@ -33,7 +33,15 @@ def _envelope(what: str, envelope: Envelope | None) -> str:
         else "but the nearest pairs are above that line: the linear law does not hold"
     )
     band = f"{envelope.slope_low:.3g} to {envelope.slope_high:.3g}"
-    return f"{what} of 95 % of the pairs of a class differ by at most {envelope.slope:.3g} ε (band {band}), {law}."
+    bend = f"; they grow as {_power(envelope.power)}" if envelope.power is not None else ""
+    return (
+        f"{what} of 95 % of the pairs of a class differ by at most {envelope.slope:.3g} ε (band {band}), {law}{bend}."
+    )
+
+
+def _power(power: Power) -> str:
+    verdict = "more slowly than ε" if power.high < 1 else "faster than ε" if power.low > 1 else "like ε"
+    return f"ε^{power.exponent:.2f} ({power.low:.2f} to {power.high:.2f}), {verdict}"
 
 
 def _cosine(same: PairResult) -> str:
@@ -42,16 +50,6 @@ def _cosine(same: PairResult) -> str:
     return (
         f"The gradients of the nearest tenth of the pairs of a class have a mean cosine of {same.cosine_near:.2f}, of "
         f"the farthest {same.cosine_far:.2f}."
-    )
-
-
-def _full(same: PairResult) -> str:
-    if not same.full.cosine:
-        return "The gradients of all parameters cannot be judged: there are no pairs."
-    return (
-        f"The gradients of all parameters differ by {same.full.gradient[0]:.3g} at ε = {same.full.distances[0]:.3g} "
-        f"and by {same.full.gradient[-1]:.3g} at ε = {same.full.distances[-1]:.3g}, of {len(same.full.cosine)} pairs "
-        "of a class."
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rlsel.theory.envelopes import Envelope
 from rlsel.theory.groups import GroupEffect
 from rlsel.theory.pairs import Kind
-from rlsel.theory.propositions import Envelope
 
 Numbers = tuple[float, ...]
 
@@ -32,7 +32,7 @@ class Points:
 
 @dataclass(frozen=True, kw_only=True)
 class FullGradients:
-    """A few pairs under the gradients of all parameters.
+    """A sample of the pairs under the gradients of all parameters.
 
     Attributes:
         distances: Their ε.
@@ -59,6 +59,7 @@ class PairResult:
         cosine_far: Over the farthest tenth.
         points: Some of the pairs.
         full: Fewer still, under all parameters.
+        full_gradient: The envelope of Proposition 3 under all parameters.
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class PairResult:
     cosine_far: float | None
     points: Points
     full: FullGradients
+    full_gradient: Envelope | None
 
 
 @dataclass(frozen=True, kw_only=True)

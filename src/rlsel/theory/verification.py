@@ -13,14 +13,16 @@ from rlsel.cover.coverage import coverage
 from rlsel.models.target import TargetModel
 from rlsel.randomness import Streams
 from rlsel.theory.effects import influence_result
+from rlsel.theory.envelopes import fit_envelope
 from rlsel.theory.eps_net import net_curves
 from rlsel.theory.groups import group_effect
 from rlsel.theory.influence import ConvexHead, Probe, fit_head
 from rlsel.theory.measured import ClassNet, FullGradients, NamedGroup, NetResult, PairResult, Points, Verification
 from rlsel.theory.pairs import KINDS, Kind, Pairs, sample_pairs
-from rlsel.theory.propositions import fit_envelope, full_gradient_differences, pair_differences
+from rlsel.theory.propositions import full_gradient_differences, pair_differences
 
-_SHOWN, _FULL, _NET_STEPS = 300, 12, 60
+_SHOWN, _NET_STEPS = 300, 60
+_FULL_SHARE = 8  # the gradient of all parameters of one sample takes some milliseconds
 _TOP = 0.1
 
 
@@ -29,7 +31,7 @@ class VerifySettings:
     """How much is measured.
 
     Attributes:
-        pairs: Most pairs of each kind.
+        pairs: Most pairs of each kind; an eighth of them under the gradients of all parameters.
         removals: Most single removals that are refitted, and as many groups.
         seed: Whole number of at least 0 that draws pairs, removals and bootstraps.
     """
@@ -133,6 +135,7 @@ def _propositions(subject: Subject, kind: Kind, count: int, streams: Streams) ->
     )
     tenth = max(1, len(pairs) // 10)
     shown = _evenly(len(pairs), _SHOWN)
+    full = _full(subject, pairs.at(_evenly(len(pairs), -(-count // _FULL_SHARE))))
     return PairResult(
         kind=kind,
         pairs=len(pairs),
@@ -148,7 +151,12 @@ def _propositions(subject: Subject, kind: Kind, count: int, streams: Streams) ->
             gradient=_numbers(found.gradient[shown]),
             cosine=_numbers(found.cosine[shown]),
         ),
-        full=_full(subject, pairs.at(_evenly(len(pairs), _FULL))),
+        full=full,
+        full_gradient=fit_envelope(
+            torch.tensor(full.distances, dtype=torch.float64),
+            torch.tensor(full.gradient, dtype=torch.float64),
+            generator=generator,
+        ),
     )
 
 
