@@ -7,7 +7,8 @@ from scipy.optimize import minimize
 from sklearn.datasets import load_digits
 
 from rlsel.randomness import torch_generator
-from rlsel.theory.effects import difference_interval, rank_correlation, removal_result
+from rlsel.theory.correlations import rank_correlation
+from rlsel.theory.effects import difference_interval, removal_result
 from rlsel.theory.groups import group_effect
 from rlsel.theory.influence import L2, ConvexHead, Probe, estimated_effects, exact_effect, fit_head, hessian_solver
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from rlsel.cover.neighbours import nearest_neighbours_by_class
 from rlsel.randomness import Streams
+from rlsel.theory.correlations import rank_correlation
 from rlsel.theory.influence import ConvexHead, Probe, estimated_effects, exact_effect
 from rlsel.theory.measured import InfluenceResult, Removals
 
@@ -113,13 +111,3 @@ def removal_result(head: ConvexHead, probe: Probe, effects: Tensor, groups: list
         shifts=tuple(shift for _, shift in refits),
         rank_correlation=rank_correlation(estimated, exact),
     )
-
-
-def rank_correlation(first: list[float], second: list[float]) -> float | None:
-    """Returns Spearman's rank correlation; None where a side is constant or has fewer than two numbers."""
-    from scipy.stats import rankdata
-
-    if len(set(first)) < 2 or len(set(second)) < 2:
-        return None
-    correlation = float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
-    return correlation if math.isfinite(correlation) else None
