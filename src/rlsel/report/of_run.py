@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from lightning_fabric import Fabric
-
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
 from rlsel.report.comparison_page import comparison_page
@@ -12,6 +10,7 @@ from rlsel.report.page_data import selection_page
 from rlsel.report.seen import look
 from rlsel.runs.comparison_files import RecordedComparison
 from rlsel.runs.reader import Run
+from rlsel.training.fabric import Fabric
 
 
 def page_of_selection(

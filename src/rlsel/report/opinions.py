@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from lightning_fabric import Fabric
 
 from rlsel.data.dataset import Dataset
 from rlsel.runs.reader import Run
 from rlsel.runs.rebuilding import model_spec
 from rlsel.structure import as_node
 from rlsel.training.evaluation import clean_pass
+from rlsel.training.fabric import Fabric
 
 
 def labels_instead(run: Run, dataset: Dataset, places: Sequence[int], fabric: Fabric) -> Mapping[int, int]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
@@ -18,6 +17,7 @@ from rlsel.policy.label_errors import label_error_probability
 from rlsel.report.contact_sheets import most_suspected
 from rlsel.report.opinions import labels_instead
 from rlsel.runs.reader import Run
+from rlsel.training.fabric import Fabric
 
 PIXEL_SIDE = 16
 """Pixels on a side that images are shrunk to before their distances are taken."""
