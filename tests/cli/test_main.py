@@ -188,6 +188,30 @@ def test_sigterm_reaches_the_command_and_exits_143(rlsel: Callable[..., Any], se
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_second_ctrl_c_ends_at_once(rlsel: Callable[..., Any], select: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class EndedError(Exception):
+        pass
+
+    def end(code: int) -> None:
+        codes.append(code)
+        raise EndedError
+
+    codes: list[int] = []
+    monkeypatch.setattr("os._exit", end)
+
+    def act(request: Any, reporter: Reporter) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:  # what cleans up may take its time
+            signal.raise_signal(signal.SIGINT)
+
+    select.act = act
+    rlsel("select")
+    assert codes == [130]
+    select.act = lambda request, reporter: signal.raise_signal(signal.SIGINT)
+    assert rlsel("select").code == 130, "the next call starts to count anew"
+
+
 def test_the_environment_is_left_as_it_was(
     rlsel: Callable[..., Any], select: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

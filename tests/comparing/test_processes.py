@@ -3,9 +3,13 @@
 import multiprocessing
 import operator
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +73,37 @@ def test_an_exception_here_ends_the_processes_at_once() -> None:
         run_tasks([partial(time.sleep, 60), partial(abs, -1)], worker=operator.call, jobs=2, on_end=interrupt)
     assert time.monotonic() - start < 30, "nobody waited for the long one"
     assert not multiprocessing.active_children()
+
+
+PARENT = """
+from functools import partial
+import operator, os, sys, time
+from rlsel.comparing.processes import run_tasks
+
+def tell(task, pid):
+    print(pid, flush=True)
+    return ()
+
+if __name__ == "__main__":
+    tasks = [os.getpid, partial(os.getpid), partial(time.sleep, 60), partial(time.sleep, 61)]
+    run_tasks(tasks, worker=operator.call, jobs=2, on_end=tell)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_no_process_outlives_a_parent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = {int(parent.stdout.readline()) for _ in range(2)}
+        parent.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 20
+    while any(map(alive, pids)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(alive, pids))

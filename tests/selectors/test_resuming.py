@@ -106,7 +106,7 @@ def decisions(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fatal]:
 
 @pytest.mark.parametrize(
     "selector",
-    [replace(SMALL, trials=0, settle_passes=4), RLSelectorFinetuned(epochs=3, ratio=0.5)],
+    [replace(SMALL, trials=0, settle_passes=2), RLSelectorFinetuned(epochs=2, ratio=0.5)],
     ids=lambda selector: selector.name,
 )
 def test_a_policy_that_is_killed_while_it_settles_goes_on(

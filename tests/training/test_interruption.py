@@ -81,6 +81,32 @@ def test_whoever_presses_ctrl_c_twice_is_heard() -> None:
     assert terminated.value.__notes__ == [repr([int(signal.SIGTERM)] * 2)], "a second SIGTERM waits as the first"
 
 
+@pytest.mark.usefixtures("terminating")
+@pytest.mark.parametrize(("number", "error"), SIGNALS)
+def test_what_may_take_long_is_left_at_once(number: int, error: type[BaseException]) -> None:
+    came_to = []
+    with pytest.raises(error), signals_held_back() as stop:  # noqa: PT012 - what follows is not reached
+        with stop.let_through():
+            came_to.append("inside")
+            signal.raise_signal(number)
+            came_to.append("behind the signal")
+        came_to.append("behind the block")
+    assert came_to == ["inside"]
+    with pytest.raises(error):
+        receive(number)
+
+
+@pytest.mark.usefixtures("terminating")
+def test_after_it_they_are_held_back_again() -> None:
+    came_to = []
+    with pytest.raises(KeyboardInterrupt), signals_held_back() as stop:  # noqa: PT012 - it is raised at the end
+        with stop.let_through():
+            pass
+        signal.raise_signal(signal.SIGINT)
+        came_to.append("the end")
+    assert came_to == ["the end"]
+
+
 def test_other_threads_need_no_handlers() -> None:
     before, seen = signal.getsignal(signal.SIGINT), []
 

@@ -364,6 +364,41 @@ def test_a_training_can_be_interrupted_again_and_again(
     assert Attempt(training, path).results(bytes_of) == Attempt(training, tmp_path / "never").results(bytes_of)
 
 
+class Impatient(Watcher):
+    """Presses Ctrl-C at the end of an epoch, and notes whether it got any further."""
+
+    def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
+        if end.epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+        return super().on_epoch_end(end)
+
+
+class ImpatientLooks(Looks):
+    def look(self, step: int, model: TargetModel) -> None:
+        if step == 5:
+            signal.raise_signal(signal.SIGINT)
+        super().look(step, model)
+
+
+@pytest.mark.parametrize("where", ["the end of an epoch", "a look at the model"])
+def test_what_may_take_long_is_interrupted_at_once(
+    training: MakeTraining, bytes_of: BytesOf, tmp_path: Path, where: str
+) -> None:
+    path = tmp_path / "state"
+    stopped = Attempt(training, path, every_seconds=0)
+    if where == "the end of an epoch":
+        stopped.watcher = Impatient()
+    else:
+        stopped.looks = ImpatientLooks(steps=stopped.looks.steps)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    assert len(stopped.watcher.ends) == 1, "the second epoch did not end"
+    assert 5 not in stopped.looks.seen or where != "a look at the model"
+    resumed = Attempt(training, path)
+    assert resumed.results(bytes_of) == Attempt(training, tmp_path / "never").results(bytes_of)
+    assert resumed.watcher.batches[0].step == (6 if where == "the end of an epoch" else 5), "no step is made twice"
+
+
 def test_a_killed_training_goes_on_from_the_last_checkpoint(
     training: MakeTraining, bytes_of: BytesOf, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -40,7 +41,7 @@ def main() -> int:
         a sweep, the worst of its jobs.
     """
     try:
-        with _termination_raises():
+        with _signals_raise():
             return _dispatch(sys.argv)
     except RlselError as error:
         print_error(str(error))
@@ -139,18 +140,40 @@ def overview() -> str:
 
 
 @contextlib.contextmanager
-def _termination_raises() -> Iterator[None]:
-    """Turns SIGTERM into `Terminated` inside the block; only the main thread can."""
+def _signals_raise() -> Iterator[None]:
+    """Turns SIGTERM into `Terminated` inside the block, and a second Ctrl-C into an end without any cleaning up.
+
+    Only the main thread can; a program that was started deaf to Ctrl-C stays so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    interrupted = False
 
     def terminate(number: int, frame: FrameType | None) -> None:
         del number, frame
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            _end_at_once()
+        interrupted = True
+        signal.default_int_handler(number, frame)
+
+    handlers = {signal.SIGTERM: terminate}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handlers[signal.SIGINT] = interrupt
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_at_once() -> None:
+    """Ends this process and those that it started."""
+    for process in multiprocessing.active_children():
+        process.kill()
+    os._exit(INTERRUPTED)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -107,6 +108,12 @@ _workers: list[Callable[[Any], Any]] = []
 """What does the tasks of this process; empty in the process that the user started."""
 
 
+_GRACE = 4.0
+"""Seconds that a process has for saving what it does, once its parent is gone."""
+
+_TERMINATED = 143
+
+
 def _start(worker: Callable[[Any], Any]) -> None:
     """Begins the life of a process, which ends with that of its parent."""
     sys.stdout = sys.stderr
@@ -120,7 +127,15 @@ def _end_with_parent() -> None:
         parent.join()
         # a training saves what a resumed one needs
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_GRACE)
+        os._exit(_TERMINATED)
 
 
 def _work(task: Any) -> Any:  # noqa: ANN401 - whatever the worker takes and gives
-    return _workers[0](task)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _workers[0](task)
+    except KeyboardInterrupt:
+        os._exit(_TERMINATED)  # the pool would give this process its next task
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -56,6 +56,7 @@ def signals_held_back() -> Iterator[StopRequest]:
 
     def remember(number: int, frame: FrameType | None) -> None:
         if request and number == signal.SIGINT:
+            request.signal_number = None  # once is enough
             signal.default_int_handler(number, frame)
         if not request:
             request.signal_number = number
