@@ -22,6 +22,7 @@ from rlsel.errors import ConfigurationError, CoresetError, DataError, RlselError
 from rlsel.export import ExportSettings
 from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.run_files import seal
 from rlsel.runs.reader import read_run
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.settings import TrainingSettings
@@ -383,11 +384,11 @@ def test_a_run_folder_names_no_code_that_the_program_does_not_vouch_for(
 ) -> None:
     coreset = rlsel.select(pair, ratio=0.5, model=SmallCNN(width=2), training=QUICK)
     coreset.save(tmp_path / "saved")
-    (tmp_path / "saved" / "SHA256SUMS").unlink()
     path = tmp_path / "saved" / "config.yaml"
     recorded = yaml.safe_load(path.read_text())
     assert recorded["model"].pop("_target_") == "rlsel.models.small_cnn.SmallCNN"
     path.write_text(yaml.safe_dump({**recorded, "model": {"_target_": "colleagues_net.Net", **recorded["model"]}}))
+    seal(tmp_path / "saved")
     (tmp_path / "colleagues_net.py").write_text(
         "from pathlib import Path\nfrom rlsel.models.small_cnn import SmallCNN as Net\nPath('trace').touch()\n"
     )

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from rlsel.errors import RlselError
+from rlsel.run_files import seal
 from rlsel.runs.comparison_files import read_comparison
 from rlsel.runs.reader import read_run
 from rlsel.training.checkpoints import load_state, load_tensors, save_state
@@ -147,8 +148,8 @@ def test_a_run_folder(
     rlsel: Callable[..., Any], finished: Path, tmp_path: Path, bomb: Bomb, trace: Path, name: str, form: Any
 ) -> None:
     shutil.copytree(finished, tmp_path / "run")
-    (tmp_path / "run" / "SHA256SUMS").unlink()  # a colleague who plants something can make checksums of it too
     (tmp_path / "run" / name).write_bytes(form(bomb))
+    seal(tmp_path / "run")  # a colleague who plants something can make checksums of it too
     for read in (
         lambda run: (run.selector(), run.run_settings()),
         lambda run: run.finished_coreset().paths,

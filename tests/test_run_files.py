@@ -66,7 +66,20 @@ def test_a_list_that_is_damaged_itself_covers_nothing(sealed: Path) -> None:
         assert damage_of(sealed, ["scores.npy"]) == f"{path}: it is no complete list of checksums"
 
 
-def test_a_run_of_an_earlier_version_has_no_list(sealed: Path) -> None:
+def test_a_list_that_went_missing_is_damage(sealed: Path) -> None:
+    (sealed / "status.json").write_text('{"state": "complete", "checksums": true}')
+    assert damage_of(sealed) is None
+    (sealed / "SHA256SUMS").unlink()
+    missing = f"{sealed / 'SHA256SUMS'}: it is missing, though status.json says that there are checksums"
+    assert damage_of(sealed) == missing
+    with pytest.raises(CoresetError, match=rf"^cannot read {missing}: make the run again"):
+        require_intact(sealed, "scores.npy")
+
+
+@pytest.mark.parametrize("status", [None, "", "[]", '{"state": "complete"}', '{"checksums": false}'])
+def test_a_run_of_an_earlier_version_has_no_list(sealed: Path, status: str | None) -> None:
+    if status is not None:
+        (sealed / "status.json").write_text(status)
     (sealed / "SHA256SUMS").unlink()
     (sealed / "scores.npy").write_bytes(b"")
     assert damage_of(sealed) is None

@@ -151,7 +151,7 @@ def _recorded_scores(planned: Planned, note: Callable[[str], object]) -> Coreset
     beside = planned.folder.path.parent
     if depends_on_ratio(planned.wanted.selector) or beside.name != planned.name or not beside.is_dir():
         return None  # a folder that the user named has no runs of ours beside it
-    for run in scored_alike(beside, planned.plan.settings):
+    for run in scored_alike(beside, planned.plan.settings, note):
         if run.folder == planned.folder.path:
             continue  # finished, and to be made again all the same: it is damaged
         try:

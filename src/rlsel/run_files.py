@@ -7,6 +7,7 @@ Its first line, a comment there, holds the checksum of the lines below.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -80,6 +81,8 @@ def damage_of(folder: Path, names: Iterable[str] | None = None) -> str | None:
     path = folder / SUMS_FILE
     try:
         sums = _read_sums(path)
+        if not sums and says_sealed(folder):
+            return f"{path}: it is missing, though {STATUS_FILE} says that there are checksums"
         for name in sums if names is None else names:
             path = folder / name
             if name in sums and _sha256(path) != sums[name]:
@@ -89,6 +92,15 @@ def damage_of(folder: Path, names: Iterable[str] | None = None) -> str | None:
     except ValueError:
         return f"{path}: it is no complete list of checksums"
     return None
+
+
+def says_sealed(folder: Path) -> bool:
+    """Returns whether a run says of itself that its files were sealed; those of earlier versions do not."""
+    try:
+        status = json.loads((folder / STATUS_FILE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(status, dict) and status.get("checksums") is True
 
 
 def require_intact(folder: Path, *names: str) -> None:

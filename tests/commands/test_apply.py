@@ -26,6 +26,7 @@ from rlsel.policy.a2c import A2C
 from rlsel.policy.dqn import DQN
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Paper
+from rlsel.run_files import seal
 from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
@@ -287,7 +288,7 @@ def test_features_that_are_no_numbers_leave_nothing(request_for: Request, source
     tensors = load_file(path)
     save_file({name: torch.full_like(value, torch.nan) if value.is_floating_point() else value
                for name, value in tensors.items()}, path)  # fmt: skip
-    (source / "SHA256SUMS").unlink()
+    seal(source)
     refused(request_for("new/run"), tmp_path, DataError, "features must be finite numbers")
 
 

@@ -59,7 +59,8 @@ def test_a_run_is_complete_with_its_own_settings_only(tmp_path: Path) -> None:
     folder = run_at(tmp_path / "a")
     assert not folder.complete
     with begun([folder], "select", [{"seed": 3}]):
-        assert status(folder.path) == {"state": "running", "error": None, "settings_hash": "0123abcd"}
+        running = {"state": "running", "error": None, "settings_hash": "0123abcd", "checksums": False}
+        assert status(folder.path) == running
         assert not folder.complete
         folder.set_state("complete")
     assert folder.complete

@@ -18,6 +18,7 @@ from rlsel.commands.select import select
 from rlsel.data.arrays import Arrays
 from rlsel.errors import CoresetError
 from rlsel.models.small_cnn import SmallCNN
+from rlsel.run_files import seal
 from rlsel.runs.layout import selection_settings
 from rlsel.runs.reader import Run, read_run, scored_alike
 from rlsel.runs.settings import RunOptions, RunSettings
@@ -54,9 +55,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
     """A run of RL-Selector, to be damaged; without checksums, as earlier versions made it."""
-    shutil.copytree(made / "rl_selector", tmp_path / "run")
-    (tmp_path / "run" / "SHA256SUMS").unlink()
-    return tmp_path / "run"
+    run = Path(shutil.copytree(made / "rl_selector", tmp_path / "run"))
+    (run / "SHA256SUMS").unlink()
+    status = json.loads((run / "status.json").read_text())
+    assert status.pop("checksums") is True
+    (run / "status.json").write_text(json.dumps(status))
+    return run
 
 
 def test_a_run_says_all_of_itself(folder: Path) -> None:
@@ -195,6 +199,13 @@ def test_only_finished_selections_that_differ_in_the_cut_are_scored_alike(made: 
     for name, change in (("of apply", {"command": "apply"}), ("other seed", {"seed": 7})):
         path = tmp_path / name / "config.yaml"
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+        seal(tmp_path / name)
     run = read_run(made / "random")
     settings = selection_settings(run.run_settings(), selector=Random(), ratio=0.9, export=Random.export, features=None)
-    assert [found.folder.name for found in scored_alike(tmp_path, settings)] == ["as it is"]
+    notes: list[str] = []
+    assert [found.folder.name for found in scored_alike(tmp_path, settings, notes.append)] == ["as it is"]
+    damaged = tmp_path / "damaged" / "config.yaml"
+    assert notes == [
+        f"note: the scores of a run beside are not used: cannot read {damaged}: its SHA-256 is not the one in "
+        "SHA256SUMS: make the run again, by the command that made it"
+    ]

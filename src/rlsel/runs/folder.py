@@ -17,7 +17,7 @@ from rlsel.budget import AUTO, format_ratio
 from rlsel.checks import refuse
 from rlsel.errors import RlselError, StorageError
 from rlsel.files import make_folder, write_json, write_text
-from rlsel.run_files import CONFIG_FILE, RUN_FILES, STATUS_FILE, damage_of, remove_run
+from rlsel.run_files import CONFIG_FILE, RUN_FILES, STATUS_FILE, SUMS_FILE, damage_of, remove_run
 from rlsel.runs.locking import held
 
 OUTPUTS = Path("outputs")
@@ -79,8 +79,10 @@ class RunFolder:
         write_text(self.path / CONFIG_FILE, yaml.safe_dump({"command": command, **settings}, sort_keys=False))
 
     def set_state(self, state: str, error: str | None = None) -> None:
-        """Writes `status.json`."""
-        write_json(self.path / STATUS_FILE, {"state": state, "error": error, "settings_hash": self.digest})
+        """Writes `status.json`, which says too whether the files of the run are sealed by now."""
+        sealed = (self.path / SUMS_FILE).is_file()
+        content = {"state": state, "error": error, "settings_hash": self.digest, "checksums": sealed}
+        write_json(self.path / STATUS_FILE, content)
 
 
 def run_folder(

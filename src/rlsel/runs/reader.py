@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -186,19 +186,23 @@ def read_run(folder: Path | str, key: str = "run") -> Run:
     return Run(folder=folder, key=key, command=command, state=_read_state(folder / STATUS_FILE), settings=nodes)
 
 
-def scored_alike(parent: Path, settings: Mapping[str, Any]) -> Iterator[Run]:
+def scored_alike(parent: Path, settings: Mapping[str, Any], note: Callable[[str], object]) -> Iterator[Run]:
     """Yields the finished selections in a folder whose settings differ in the ratio and the export only.
 
     Args:
         parent: Holds the run folders; what else it holds is passed over.
         settings: All that decides a coreset.
+        note: Told of each run that is passed over since it is damaged.
     """
     wanted = _without_cut(settings)
     for folder in sorted(parent.iterdir()):
         try:
             run = read_run(folder)
-        except CoresetError:
-            continue  # no run of ours, or one that was cut off as it began
+        except CoresetError as error:
+            # without settings it is no run of ours, or one that was cut off as it began
+            if (folder / CONFIG_FILE).is_file():
+                note(f"note: the scores of a run beside are not used: {error}")
+            continue
         if run.state == "complete" and run.command == "select" and _without_cut(run.settings) == wanted:
             yield run
 
