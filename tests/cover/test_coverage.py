@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rlsel.cover import coverage as module
-from rlsel.cover.coverage import class_members, cover_counts, coverage, pairwise_distances, standardise_within_classes
+from rlsel.cover.coverage import class_members, cover_counts, coverage, standardise_within_classes
+from rlsel.cover.distances import pairwise_distances
 from rlsel.cover.settings import CoverSettings
 from rlsel.errors import ConfigurationError
 
@@ -95,7 +96,7 @@ def test_equals_a_double_loop_for_every_tile(
     features, labels = made(seed, size)
     others = distances_to_others(features, labels, distance)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_TILE_ELEMENTS", tile)
+        patch.setattr(module, "TILE_ELEMENTS", tile)
         sums = coverage(features, labels, num_classes=CLASSES, distance=distance, reduction="sum")
         means = coverage(features, labels, num_classes=CLASSES, distance=distance)
         counts = cover_counts(features, labels, 0.8, num_classes=CLASSES, distance=distance)

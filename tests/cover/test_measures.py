@@ -122,7 +122,7 @@ def test_the_settings_reach_the_measure_whatever_the_tile(
         "prototype": prototype_distance(features, labels, num_classes=CLASSES, distance=distance),
         "density": negative_log_density(features, labels, num_classes=CLASSES, distance=distance),
     }[measure]
-    monkeypatch.setattr(tiles, "_TILE_ELEMENTS", 100)
+    monkeypatch.setattr(tiles, "TILE_ELEMENTS", 100)
     settings = CoverSettings(measure=measure, distance=distance, neighbours=3)
     found = measure_redundancy(features, labels, settings, num_classes=CLASSES)
     # products of other shapes round differently

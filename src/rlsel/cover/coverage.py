@@ -10,7 +10,8 @@ samples are near, so that the sample is redundant.
     E_c          `coverage`
     ε            the argument `epsilon` of `cover_counts`; E_c itself needs none
 
-Everything is computed in tiles of bounded size: no array grows with the square of a class.
+Everything is computed in tiles of bounded size: no array grows with the square of a class. E_c of a class above 50,000
+samples is estimated (`rlsel.cover.landmarks`).
 """
 
 from __future__ import annotations
@@ -21,24 +22,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-_TILE_ELEMENTS = 4_000_000  # of one block of distances: 16 MB
+from rlsel.cover.distances import TILE_ELEMENTS, pairwise_distances
+from rlsel.cover.landmarks import EXACT_UP_TO, landmark_coverage
+
 _UPPER_ROWS = 256  # fewer save more of the lower half, and make slower matrix products
-
-
-def pairwise_distances(rows: Tensor, columns: Tensor, distance: Literal["euclidean", "cosine"] = "euclidean") -> Tensor:
-    """Returns the (R, S) distances between (R, D) and (S, D) features.
-
-    Args:
-        rows: (R, D) features.
-        columns: (S, D) features.
-        distance: `euclidean`, or `cosine` for one minus the cosine similarity (in [0, 2]; a zero vector is at
-            distance one from everything).
-    """
-    if distance == "cosine":
-        unit_rows, unit_columns = torch.nn.functional.normalize(rows), torch.nn.functional.normalize(columns)
-        return (1 - unit_rows @ unit_columns.T).clamp_min_(0)
-    # squares through a matrix product, exact to about 1e-3 of the feature scale for near duplicates in float32
-    return torch.cdist(rows, columns, compute_mode="use_mm_for_euclid_dist")
 
 
 def class_members(labels: Tensor, num_classes: int) -> list[Tensor]:
@@ -55,7 +42,7 @@ def coverage(
     distance: Literal["euclidean", "cosine"] = "euclidean",
     reduction: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
-    """Computes E_c, the coverage of every sample by its class.
+    """Computes E_c, the coverage of every sample by its class; an estimate for a class above `EXACT_UP_TO` samples.
 
     Args:
         features: (N, D).
@@ -70,6 +57,10 @@ def coverage(
     result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
     for members in class_members(labels, num_classes):
         members = members.to(features.device)
+        if len(members) > EXACT_UP_TO:
+            mean = landmark_coverage(features[members], distance=distance).mean
+            result[members] = mean if reduction == "mean" else mean * (len(members) - 1)
+            continue
         sums = torch.zeros(len(members), dtype=features.dtype, device=features.device)
         for tile, distances in distance_tiles(features[members], distance, upper=True):
             sums[tile] += distances.sum(dim=1)
@@ -121,7 +112,7 @@ def distance_tiles(
     if distance == "euclidean" and len(features):
         features = features - features.mean(dim=0)  # the rounding of matrix products grows with the distance from zero
     size = len(features)
-    rows = max(1, _TILE_ELEMENTS // max(1, size))
+    rows = max(1, TILE_ELEMENTS // max(1, size))
     if upper:
         rows = min(rows, _UPPER_ROWS)
     for start in range(0, size, rows):

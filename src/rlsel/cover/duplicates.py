@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from rlsel.cover.coverage import class_members
-from rlsel.cover.neighbours import Neighbours, nearest_neighbours_by_class
+from rlsel.cover.neighbours import Neighbours, Rows, nearest_neighbours_by_class
 
 _NEIGHBOURS = 10
 """Neighbours whose distance is the scale of a sample's surroundings: more than most groups of copies have members."""
@@ -40,7 +40,7 @@ _LEAST_SCALE = 0.5
 
 
 def near_duplicate_groups(
-    features: Tensor,
+    features: Rows,
     labels: Tensor,
     *,
     num_classes: int,
@@ -56,7 +56,7 @@ def near_duplicate_groups(
         features: (N, D).
         labels: (N,) int64 in [0, `num_classes`).
         num_classes: C.
-        distance: See `rlsel.cover.coverage.pairwise_distances`.
+        distance: See `rlsel.cover.distances.pairwise_distances`.
 
     Returns:
         (N,) int64 on the CPU: the lowest position in the sample's group, its own where it is alone.

@@ -11,7 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from rlsel.cover.coverage import class_members, coverage, distance_tiles, pairwise_distances
+from rlsel.checks import refuse
+from rlsel.cover.coverage import class_members, coverage, distance_tiles
+from rlsel.cover.distances import pairwise_distances
+from rlsel.cover.landmarks import EXACT_UP_TO
 from rlsel.cover.neighbours import nearest_neighbours_by_class
 from rlsel.cover.settings import CoverSettings
 
@@ -128,9 +131,15 @@ def negative_log_density(
 
     Returns:
         (N,) float32; 0 for the only sample of a class, and where the median distance is 0.
+
+    Raises:
+        ConfigurationError: for a class above `EXACT_UP_TO` samples.
     """
     result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
     for members in class_members(labels, num_classes):
+        if len(members) > EXACT_UP_TO:
+            allowed = f"cover, knn or prototype for a class above {EXACT_UP_TO} samples"
+            raise refuse("cover.measure", allowed, "density", f"it would take all pairs of {len(members)}")
         members = members.to(features.device)
         own = features[members]
         bandwidth = _median_distance(own, distance)

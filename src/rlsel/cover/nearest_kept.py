@@ -42,7 +42,7 @@ def nearest_kept(
         labels: (N,) int64 in [0, `num_classes`).
         kept: (N,) bool.
         num_classes: C.
-        distance: See `rlsel.cover.coverage.pairwise_distances`.
+        distance: See `rlsel.cover.distances.pairwise_distances`.
     """
     distances = features.new_full((len(features),), math.nan)
     positions = torch.full((len(features),), -1, dtype=torch.int64, device=features.device)

@@ -8,15 +8,22 @@ what is returned is exact to the last bits, and zero between duplicates.
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from rlsel.checks import refuse
+from rlsel.cover.cells import cells
 from rlsel.cover.coverage import class_members
 
 _TILE_ELEMENTS = 16_000_000  # of the largest array of a tile: 64 MB in float32
+MOST_PAIRS = 5_000_000_000
+"""Pairs within classes that are all looked at: a minute or two on one core."""
+
+CELL = 5000
+"""Most samples of a cell, where there are more pairs."""
+
 _MARGIN = 8  # candidates beyond k: neighbours that rounding may have put a few places too far back
 
 
@@ -72,8 +79,18 @@ def nearest_neighbours(
     return Neighbours(torch.cat([part.distances for part in found]), torch.cat([part.indices for part in found]))
 
 
+class Rows(Protocol):
+    """N rows of features, (N, D): a tensor, or what computes rows when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, positions: Tensor, /) -> Tensor:
+        """Returns the (B, D) rows at (B,) positions."""
+        ...
+
+
 def nearest_neighbours_by_class(
-    features: Tensor,
+    features: Rows,
     labels: Tensor,
     k: int,
     *,
@@ -81,6 +98,9 @@ def nearest_neighbours_by_class(
     distance: Literal["euclidean", "cosine"] = "euclidean",
 ) -> Neighbours:
     """Finds the k nearest other samples of the same class for each sample.
+
+    The rows of one class are held at a time. Where the classes have more than `MOST_PAIRS` pairs in all, those above
+    `CELL` samples are parted into cells (`rlsel.cover.cells`), and a neighbour is one of the same cell.
 
     Args:
         features: (N, D).
@@ -93,17 +113,22 @@ def nearest_neighbours_by_class(
         Distances and positions in the data set, both (N, k). Where a class has fewer than k other samples, the places
         left over hold the sample itself at distance infinity.
     """
-    distances = features.new_full((len(features), k), math.inf)
-    indices = torch.arange(len(features), device=features.device)[:, None].repeat(1, k)
-    for members in class_members(labels, num_classes):
-        members = members.to(features.device)
-        width = min(k, len(members) - 1)
-        if width < 1:
+    like = features[torch.arange(min(1, len(features)))]
+    distances = like.new_full((len(features), k), math.inf)
+    indices = torch.arange(len(features), device=like.device)[:, None].repeat(1, k)
+    classes = class_members(labels, num_classes)
+    pairs = sum(len(members) ** 2 for members in classes)
+    largest = CELL if pairs > MOST_PAIRS else max(2, len(features))
+    for members in classes:
+        if len(members) < 2:
             continue
-        own = features[members]
-        found = nearest_neighbours(own, own, width, distance=distance, exclude_self=True)
-        distances[members, :width] = found.distances
-        indices[members, :width] = members[found.indices]
+        of_class = features[members.to(like.device)]
+        for cell in cells(of_class, largest):
+            inside, own = members[cell].to(like.device), of_class[cell.to(like.device)]
+            width = min(k, len(cell) - 1)
+            found = nearest_neighbours(own, own, width, distance=distance, exclude_self=True)
+            distances[inside, :width] = found.distances
+            indices[inside, :width] = inside[found.indices]
     return Neighbours(distances, indices)
 
 

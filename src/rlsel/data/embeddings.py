@@ -20,7 +20,7 @@ from rlsel.data.locations import check_location
 from rlsel.data.pseudo_classes import with_pseudo_classes
 from rlsel.data.statistics import checked_statistics
 
-_MEASURED = 100_000
+_MEASURED = 20_000
 """Most rows that means and deviations are computed of, evenly spread."""
 
 

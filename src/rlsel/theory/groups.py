@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rlsel.cover.coverage import pairwise_distances
+from rlsel.cover.distances import pairwise_distances
 from rlsel.theory.influence import ConvexHead, Probe, exact_effect
 
 
