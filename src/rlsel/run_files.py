@@ -38,6 +38,7 @@ RUN_FILES = (
     "result.json",
     "runs.csv",
     "summary.csv",
+    "likeness.csv",
     "summary.md",
     "summary.tex",
     "comparison.png",

@@ -128,6 +128,19 @@ def test_full_and_random_are_always_rows(done: Path) -> None:
         assert (done / name).stat().st_size > 0
 
 
+def test_what_two_selectors_share_is_in_a_table_of_its_own(done: Path) -> None:
+    shares = []
+    for seed in (0, 1):
+        folders = [path for path in done.rglob(f"*_seed-{seed}*") if (path / "indices.npy").is_file()]
+        chosen = {path.parent.name: set(np.load(path / "indices.npy").tolist()) for path in folders}
+        assert set(chosen) == {"random", "el2n"}
+        shares.append(len(chosen["random"] & chosen["el2n"]) / len(chosen["random"] | chosen["el2n"]))
+    head, line = (done / "likeness.csv").read_text().splitlines()
+    assert head == "ratio,selector,other,jaccard,n"
+    assert line.split(",")[:3] == ["0.5", "el2n", "random"]
+    assert [float(text) for text in line.split(",")[3:]] == [pytest.approx(sum(shares) / 2), 2]
+
+
 def test_a_row_says_what_was_trained_and_how(done: Path) -> None:
     full, *_, el2n = rows(done)
     # 200 samples in batches of 32 are 7 steps an epoch, whatever the ratio
@@ -490,7 +503,7 @@ def test_a_process_that_was_killed_costs_its_run_only(tmp_path: Path, reporter: 
         "small_cnn full ratio 1 seed 0: its process was killed, perhaps for want of memory",
     ]
     assert account.runs() == []
-    assert account.overlaps() == {}
+    assert [one.selector for one in account.chosen] == ["full"]
 
 
 @pytest.mark.parametrize(

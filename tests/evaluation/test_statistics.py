@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from rlsel.evaluation.statistics import Estimate, PairedDifference, estimate, mean_overlap, paired_difference, ranks
+from rlsel.evaluation.statistics import (
+    Estimate,
+    PairedDifference,
+    estimate,
+    jaccard,
+    mean_overlap,
+    paired_difference,
+    ranks,
+)
 
 ACCURACIES = st.lists(st.floats(0, 1), min_size=2, max_size=8)
 
@@ -77,3 +85,8 @@ def test_the_overlap_is_the_mean_over_pairs(count: int, size: int, seed: int) ->
     shares = [len(set(a.tolist()) & set(b.tolist())) / size for a, b in itertools.combinations(sets, 2)]
     # a division of small integers, done in another order
     assert mean_overlap(sets) == pytest.approx(sum(shares) / len(shares), abs=1e-12)
+
+
+def test_the_jaccard_index_by_hand() -> None:
+    # two of the five positions that either has
+    assert jaccard(np.array([1, 2, 3]), np.array([2, 3, 4, 9])) == pytest.approx(2 / 5)

@@ -1,12 +1,13 @@
 """The page of a comparison, against numbers that are worked out by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.report.parsed_page import Page
 
-from rlsel.evaluation.comparison import Run, summarise
+from rlsel.evaluation.comparison import Likeness, Run, summarise
 from rlsel.report.comparison_page import comparison_page
 from rlsel.report.page import comparison_html
 from rlsel.runs.comparison_files import RecordedComparison
@@ -123,3 +124,34 @@ def test_hardly_anything_done_is_a_page_of_what_is_missing(runs: list[Run]) -> N
     assert not any(model.charts for model in page.models)
     # full, and three methods at two ratios, with two seeds each
     assert f"{14 - len(runs)} trainings are missing" in Page(comparison_html(page)).text
+
+
+def test_selectors_that_choose_alike_stand_beside_each_other() -> None:
+    shares = {("a", "b"): 0.2, ("a", "c"): 0.9, ("a", "d"): 0.15, ("b", "c"): 0.25, ("b", "d"): 0.8, ("c", "d"): 0.1}
+    found = [
+        Likeness(ratio=0.5, selector=first, other=second, jaccard=share, n=2)
+        for (first, second), share in shares.items()
+    ]
+    lone = Likeness(ratio=0.25, selector="a", other="<b>", jaccard=1.0, n=1)
+    page = comparison_page(replace(comparison(*RUNS), likenesses=(*found, lone)))
+    small, half = page.likenesses
+    assert (small.ratio, small.names, small.rows) == ("0.25", ("<b>", "a"), ((1.0, 1.0), (1.0, 1.0)))
+    # of N samples, two random halves share N / 4, and either keeps 3 N / 4
+    assert half.chance == pytest.approx(1 / 3)
+    assert {frozenset(half.names[:2]), frozenset(half.names[2:])} == {frozenset("ac"), frozenset("bd")}
+    for name, row in zip(half.names, half.rows, strict=True):
+        for other, share in zip(half.names, row, strict=True):
+            assert share == (1.0 if name == other else shares[min(name, other), max(name, other)])
+    text = Page(comparison_html(page)).text
+    assert "Ratio 0.50; two random choices share 33.3" in text
+    assert "Ratio 0.25" in text
+
+
+def test_what_no_seed_has_of_both_is_left_open() -> None:
+    found = [
+        Likeness(ratio=0.5, selector="a", other="b", jaccard=0.5, n=1),
+        Likeness(ratio=0.5, selector="b", other="c", jaccard=0.25, n=1),
+    ]
+    (shown,) = comparison_page(replace(comparison(*RUNS), likenesses=tuple(found))).likenesses
+    assert shown.rows[shown.names.index("a")][shown.names.index("c")] is None
+    assert "Overlap" not in Page(comparison_html(comparison_page(comparison(*RUNS)))).text

@@ -5,36 +5,17 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import pytest
 import torch
-from sklearn.decomposition import PCA
 
 from rlsel.coreset import Coreset
 from rlsel.export import ResolvedExport
 from rlsel.report.page_data import selection_page
-from rlsel.report.sample_map import payload, principal_plane, sample_map
+from rlsel.report.sample_map import payload, sample_map
 from rlsel.report.seen import Seen
 
 
 def column(data: Any, name: str, dtype: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(data["columns"][name]), dtype)
-
-
-def test_the_plane_is_that_of_the_principal_components() -> None:
-    features = torch.randn(50, 7, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 8)
-    plane, explained = principal_plane(features)
-    reference = PCA(n_components=2).fit(features.double().numpy())
-    expected = reference.transform(features.double().numpy())
-    # each axis may point either way; the plane is stored in float32
-    np.testing.assert_allclose(np.abs(plane), np.abs(expected), rtol=1e-4, atol=1e-4)
-    assert explained == pytest.approx(reference.explained_variance_ratio_.sum())
-
-
-@pytest.mark.parametrize("features", [torch.arange(5.0)[:, None], torch.ones(5, 3)], ids=["one column", "all equal"])
-def test_features_without_a_second_direction_lie_on_a_line(features: torch.Tensor) -> None:
-    plane, _ = principal_plane(features)
-    assert np.isfinite(plane).all()
-    assert plane[:, 1] == pytest.approx(0)
 
 
 def test_the_columns_say_what_the_selection_says(coreset: Coreset, seen: Seen) -> None:

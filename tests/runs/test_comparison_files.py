@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from rlsel.errors import CoresetError
-from rlsel.evaluation.comparison import Run, Summary, summarise
+from rlsel.evaluation.comparison import Likeness, Run, Summary, summarise
 from rlsel.runs.comparison_files import read_comparison, runs_csv, summary_csv, write_comparison
 
 
@@ -98,13 +98,21 @@ def test_no_runs_are_a_head_alone() -> None:
 
 # reading
 
+LIKENESS = Likeness(ratio=0.125, selector="007", other="el2n", jaccard=0.1, n=2)
+
 
 def recorded(folder: Path, runs: Sequence[Run], summaries: Sequence[Summary], state: str = "complete") -> Path:
     """Writes the folder of a comparison."""
     (folder / "config.yaml").write_text(yaml.safe_dump({"command": "compare", "ratios": [0.125], "seeds": [0, 1]}))
     (folder / "status.json").write_text(json.dumps({"state": state, "error": None, "settings_hash": "0"}))
     write_comparison(
-        folder, runs=runs, summaries=summaries, page="# t\n", latex="% t\n", pictures={"png": b"p", "svg": b"s"}
+        folder,
+        runs=runs,
+        summaries=summaries,
+        likenesses=[LIKENESS],
+        page="# t\n",
+        latex="% t\n",
+        pictures={"png": b"p", "svg": b"s"},
     )
     return folder
 
@@ -115,6 +123,7 @@ def test_what_was_written_is_read_back(tmp_path: Path, measured_further: list[Ru
     found = read_comparison(recorded(tmp_path, runs, summaries, "failed"))
     assert (list(found.runs), list(found.summaries)) == (runs, summaries)
     assert (found.folder, found.state) == (tmp_path, "failed")
+    assert found.likenesses == (LIKENESS,)
     assert found.settings == {"ratios": [0.125], "seeds": [0, 1]}
     assert (tmp_path / "summary.md").read_text() == "# t\n"
     assert (tmp_path / "summary.tex").read_text() == "% t\n"
@@ -141,8 +150,10 @@ def test_a_summary_of_before_is_read(tmp_path: Path, measured_further: list[Run]
         writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    (tmp_path / "likeness.csv").unlink()
     expected = [replace(one, net_multiplier=None, paid_after=None) for one in summaries]
-    assert list(read_comparison(tmp_path).summaries) == expected
+    found = read_comparison(tmp_path)
+    assert (list(found.summaries), found.likenesses) == (expected, ())
 
 
 def replaced(name: str, old: str, new: str) -> Callable[[Path], object]:

@@ -66,6 +66,7 @@ def _write(folder: Path, results: Results) -> None:
         folder,
         runs=results.runs,
         summaries=results.summaries,
+        likenesses=results.likenesses,
         page=results.page,
         latex=results.latex,
         pictures=comparison_pictures(results.summaries) if results.summaries else {},

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rlsel.comparing.jobs import Failure, Job, JobEnd, SelectJob, TrainJob
 from rlsel.comparing.plan import Chosen, ComparisonPlan, TimeAllowed, TrainingKey, chosen_of
-from rlsel.comparing.results import overlaps, run_of
+from rlsel.comparing.results import run_of
 from rlsel.evaluation.comparison import RANDOM, Run
 from rlsel.files import make_folder
 from rlsel.runs.compared_training import read_compared_training
@@ -203,6 +203,7 @@ class Account:
             for key in done
         ]
 
-    def overlaps(self) -> dict[tuple[str, float], float | None]:
-        """Returns the seed-to-seed overlap of the finished selections, by selector and ratio."""
-        return overlaps(self._chosen.values())
+    @property
+    def chosen(self) -> list[Chosen]:
+        """What is trained on, as far as it is finished."""
+        return list(self._chosen.values())

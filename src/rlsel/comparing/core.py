@@ -12,7 +12,7 @@ from rlsel.comparing.plan import ComparisonPlan
 from rlsel.comparing.processes import run_tasks
 from rlsel.comparing.protocol import protocol
 from rlsel.comparing.request import CompareRequest
-from rlsel.comparing.results import Results
+from rlsel.comparing.results import Results, likenesses, overlaps
 from rlsel.comparing.worker import JobWorker
 from rlsel.data.dataset import Dataset
 from rlsel.data.description import tell
@@ -100,7 +100,8 @@ def carry_out(prepared: Prepared) -> Results:
     results = Results(
         dataset=prepared.dataset.name,
         runs=runs,
-        summaries=summarise(runs, account.overlaps()),
+        summaries=summarise(runs, overlaps(account.chosen)),
+        likenesses=likenesses(account.chosen),
         failures=account.failures,
         protocol=protocol(plan, prepared.dataset, prepared.further),
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from rlsel.comparing.jobs import Failure
 from rlsel.comparing.plan import Chosen
 from rlsel.coreset import INDICES_FILE
-from rlsel.evaluation.comparison import Run, Summary
-from rlsel.evaluation.statistics import mean_overlap
+from rlsel.evaluation.comparison import Likeness, Run, Summary
+from rlsel.evaluation.statistics import jaccard, mean_overlap
 from rlsel.files import read_array
 from rlsel.report.latex import summary_latex
 from rlsel.report.tables import summary_markdown
@@ -25,6 +27,7 @@ class Results:
         dataset: The data set's name.
         runs: One for each model, selector, ratio and seed that is done.
         summaries: Their means and differences, by model, selector and ratio.
+        likenesses: How much the selectors keep the same.
         failures: What could not be done.
         protocol: How the numbers came about, a sentence or two each.
     """
@@ -32,6 +35,7 @@ class Results:
     dataset: str
     runs: list[Run]
     summaries: list[Summary]
+    likenesses: list[Likeness]
     failures: list[Failure]
     protocol: list[str]
 
@@ -102,3 +106,20 @@ def overlaps(chosen: Iterable[Chosen]) -> dict[tuple[str, float], float | None]:
         if one.folder is not None:
             folders.setdefault((one.selector, one.ratio), []).append(one.folder)
     return {key: mean_overlap([read_array(folder / INDICES_FILE) for folder in some]) for key, some in folders.items()}
+
+
+def likenesses(chosen: Iterable[Chosen]) -> list[Likeness]:
+    """Returns how much each two selectors keep the same, by ratio, over the seeds that both are finished for."""
+    folders: dict[tuple[float, int], dict[str, Path]] = {}
+    for one in chosen:
+        if one.folder is not None:
+            folders.setdefault((one.ratio, one.seed), {})[one.selector] = one.folder
+    found: dict[tuple[float, str, str], list[float]] = {}
+    for (ratio, _), by_name in folders.items():
+        sets = {name: read_array(folder / INDICES_FILE) for name, folder in by_name.items()}
+        for first, second in combinations(sorted(sets), 2):
+            found.setdefault((ratio, first, second), []).append(jaccard(sets[first], sets[second]))
+    return [
+        Likeness(ratio=ratio, selector=first, other=second, jaccard=statistics.fmean(values), n=len(values))
+        for (ratio, first, second), values in sorted(found.items())
+    ]

@@ -121,6 +121,25 @@ class Summary:
     ood: Mapping[str, FurtherSummary] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How much two selectors keep the same at a ratio.
+
+    Attributes:
+        ratio: The keep ratio.
+        selector: One of them.
+        other: The other one, later in the alphabet.
+        jaccard: Mean over the seeds of the share of what either keeps that both keep.
+        n: How many seeds both are finished for.
+    """
+
+    ratio: float
+    selector: str
+    other: str
+    jaccard: float
+    n: int
+
+
 def summarise(runs: Sequence[Run], overlaps: Mapping[tuple[str, float], float | None]) -> list[Summary]:
     """Summarises runs over their seeds.
 

@@ -107,3 +107,9 @@ def mean_overlap(sets: Sequence[NDArray[np.int64]]) -> float | None:
     _, counts = np.unique(np.concatenate(sets), return_counts=True)
     pairs = len(sets) * (len(sets) - 1)
     return float((counts * (counts - 1)).sum() / (pairs * len(sets[0])))
+
+
+def jaccard(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """Returns |A ∩ B| / |A ∪ B| of two sets of unique positions, of which at least one holds something."""
+    both = len(np.intersect1d(first, second, assume_unique=True))
+    return both / (len(first) + len(second) - both)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rlsel.budget import format_ratio
 from rlsel.evaluation.comparison import FULL, RANDOM, Summary
 from rlsel.report.charts import Point, Scale, band, path
+from rlsel.report.likeness_map import LikenessMap, likeness_maps
 from rlsel.report.tables import further_table, summary_table
 from rlsel.report.verdict import Fact, duration
 from rlsel.runs.comparison_files import RecordedComparison
@@ -90,6 +91,7 @@ class ComparisonPage:
         best: The best selector at each ratio, a sentence each.
         missing: Trainings that are in no table, a line each.
         models: The results.
+        likenesses: How alike the selectors choose, by ratio; none where that was not recorded.
     """
 
     title: str
@@ -97,6 +99,7 @@ class ComparisonPage:
     best: tuple[str, ...]
     missing: tuple[str, ...]
     models: tuple[ModelPart, ...]
+    likenesses: tuple[LikenessMap, ...]
 
 
 def comparison_page(comparison: RecordedComparison) -> ComparisonPage:
@@ -122,6 +125,7 @@ def comparison_page(comparison: RecordedComparison) -> ComparisonPage:
         best=tuple(sentence for model in models for sentence in _best(model, rows)),
         missing=tuple(_missing(comparison, models)),
         models=tuple(_part(model, [row for row in rows if row.model == model], selectors) for model in models),
+        likenesses=likeness_maps(comparison.likenesses),
     )
 
 

@@ -129,7 +129,7 @@ def selection_page(
         sheets=contact_sheets(material),
         covered=_covered(material),
         curves=tuple(_curves(metrics)),
-        map=None if seen.features is None else sample_map(coreset, seen.features),
+        map=None if seen.features is None else sample_map(coreset, seen.features, distance=seen.distance),
         material=material,
         against=None if other is None else against(material, other),
     )

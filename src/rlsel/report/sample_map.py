@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from rlsel.budget import class_budgets
 from rlsel.coreset import Coreset
 from rlsel.randomness import numpy_generator
 from rlsel.report.contact_sheets import Material
+from rlsel.report.plane import lay_out
 
 MOST_SAMPLES = 50_000
 """Samples of a map; of more, each class shows its share."""
@@ -30,9 +30,9 @@ class SampleMap:
 
     Attributes:
         places: (S,) places among the candidates, ascending.
-        across: (S,) first principal component.
-        up: (S,) second principal component.
-        explained: Share of the variance of the features that lies in the plane.
+        across: (S,) places to the right.
+        up: (S,) places upwards.
+        method: How they were laid out, to follow a colon.
         stops: Ratios that the slider goes to, ascending; empty where the recorded scores cannot be cut again.
         kept_at: (T, S) which samples are kept at each stop.
         of: M, the candidates.
@@ -41,27 +41,30 @@ class SampleMap:
     places: NDArray[np.int64]
     across: NDArray[np.float32]
     up: NDArray[np.float32]
-    explained: float
+    method: str
     stops: tuple[float, ...]
     kept_at: NDArray[np.bool_]
     of: int
 
 
-def sample_map(coreset: Coreset, features: Tensor) -> SampleMap:
-    """Lays candidates out in the plane in which their features differ most.
+def sample_map(
+    coreset: Coreset, features: Tensor, *, distance: Literal["euclidean", "cosine"] = "euclidean"
+) -> SampleMap:
+    """Lays candidates out in the plane.
 
     Args:
         coreset: The selection.
         features: (M, D) of its candidates.
+        distance: How they are compared.
     """
     places = _stratified(coreset)
-    plane, explained = principal_plane(features)
+    plane = lay_out(features, places, distance=distance, seed=coreset.provenance.seed)
     stops, kept_at = _replay(coreset, places)
     return SampleMap(
         places=places,
-        across=plane[places, 0],
-        up=plane[places, 1],
-        explained=explained,
+        across=plane.places[:, 0],
+        up=plane.places[:, 1],
+        method=plane.method,
         stops=stops,
         kept_at=kept_at,
         of=len(features),
@@ -81,23 +84,6 @@ def _stratified(coreset: Coreset) -> NDArray[np.int64]:
     budgets = class_budgets(MOST_SAMPLES, sizes)
     chosen = [by_class[start : start + count] for start, count in zip(starts, budgets, strict=True)]
     return np.sort(np.concatenate(chosen)).astype(np.int64)
-
-
-def principal_plane(features: Tensor) -> tuple[NDArray[np.float32], float]:
-    """Returns the two principal components of (M, D) features, and the share of the variance that they explain.
-
-    Each component is turned so that its largest weight is positive; where the features have no second direction, it is
-    zero.
-    """
-    centred = features.double() - features.double().mean(dim=0)
-    variances, directions = torch.linalg.eigh(centred.T @ centred)
-    plane = torch.zeros(len(features), 2, dtype=torch.float64)
-    for column in range(min(2, features.shape[1])):
-        direction = directions[:, -1 - column]
-        plane[:, column] = centred @ (direction * direction[direction.abs().argmax()].sign())
-    total = float(variances.sum())
-    explained = float(variances[-2:].sum()) / total if total > 0 else 0.0
-    return plane.float().numpy(), explained
 
 
 def _replay(coreset: Coreset, places: NDArray[np.int64]) -> tuple[tuple[float, ...], NDArray[np.bool_]]:

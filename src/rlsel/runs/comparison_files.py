@@ -1,4 +1,4 @@
-"""The files of a comparison: the tables `runs.csv` and `summary.csv`, the page, the picture; and their reader."""
+"""The files of a comparison: its three tables `*.csv`, the page, the picture; and their reader."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from rlsel.errors import ConfigurationError, CoresetError
-from rlsel.evaluation.comparison import Run, Summary
+from rlsel.evaluation.comparison import Likeness, Run, Summary
 from rlsel.files import write_atomically, write_text
 from rlsel.run_files import require_intact, seal
 from rlsel.runs.reader import State, read_run, unreadable
 from rlsel.structure import Built, build
 
-RUNS_FILE, SUMMARY_FILE = "runs.csv", "summary.csv"
+RUNS_FILE, SUMMARY_FILE, LIKENESS_FILE = "runs.csv", "summary.csv", "likeness.csv"
 PAGE_FILE, LATEX_FILE, PICTURE_NAME = "summary.md", "summary.tex", "comparison"
 
 TableCell = str | int | float | None
@@ -28,7 +28,7 @@ TableCell = str | int | float | None
 _FieldPath = tuple[str, ...]
 """Names of fields that lead from an object to a value in it."""
 
-_TEXTS = ("model", "selector")
+_TEXTS = ("model", "selector", "other")
 """Columns that hold texts; all others hold numbers."""
 
 
@@ -75,6 +75,8 @@ _FURTHER_COLUMNS: Mapping[str, _FieldPath] = {
 }
 """Ends of the columns of a further data set, and where their values stand in its summary."""
 
+_LIKENESS_COLUMNS = tuple(field.name for field in fields(Likeness))
+
 _OWN_RUN_COLUMNS = tuple(field.name for field in fields(Run) if field.name != "ood")
 
 
@@ -88,6 +90,7 @@ class RecordedComparison:
         settings: What was asked for, laid out like a composed configuration.
         runs: The rows of `runs.csv`.
         summaries: The rows of `summary.csv`.
+        likenesses: The rows of `likeness.csv`; none for a comparison of an earlier version, which has no such file.
     """
 
     folder: Path
@@ -95,6 +98,7 @@ class RecordedComparison:
     settings: Mapping[str, Any]
     runs: tuple[Run, ...]
     summaries: tuple[Summary, ...]
+    likenesses: tuple[Likeness, ...] = ()
 
 
 def write_comparison(
@@ -102,6 +106,7 @@ def write_comparison(
     *,
     runs: Sequence[Run],
     summaries: Sequence[Summary],
+    likenesses: Sequence[Likeness],
     page: str,
     latex: str,
     pictures: Mapping[str, bytes],
@@ -112,6 +117,7 @@ def write_comparison(
         folder: An existing folder.
         runs: The rows of `runs.csv`.
         summaries: The rows of `summary.csv`.
+        likenesses: The rows of `likeness.csv`.
         page: The text of `summary.md`.
         latex: The text of `summary.tex`.
         pictures: The bytes of `comparison.png` and others like it, by the end of their names.
@@ -121,6 +127,8 @@ def write_comparison(
     """
     write_text(folder / RUNS_FILE, runs_csv(runs))
     write_text(folder / SUMMARY_FILE, summary_csv(summaries))
+    rows = ([getattr(one, name) for name in _LIKENESS_COLUMNS] for one in likenesses)
+    write_text(folder / LIKENESS_FILE, _csv(_LIKENESS_COLUMNS, rows))
     write_text(folder / PAGE_FILE, page)
     write_text(folder / LATEX_FILE, latex)
     for suffix, picture in pictures.items():
@@ -144,13 +152,15 @@ def read_comparison(folder: Path | str, key: str = "run") -> RecordedComparison:
             f"{key} must be the folder of a comparison, got {str(run.folder)!r}, made by rlsel {run.command}: give the "
             "folder that `rlsel compare` printed"
         )
-    require_intact(run.folder, RUNS_FILE, SUMMARY_FILE)
+    require_intact(run.folder, RUNS_FILE, SUMMARY_FILE, LIKENESS_FILE)
+    likeness = run.folder / LIKENESS_FILE
     return RecordedComparison(
         folder=run.folder,
         state=run.state,
         settings=run.settings,
         runs=tuple(_read_runs(run.folder / RUNS_FILE)),
         summaries=tuple(_read_summaries(run.folder / SUMMARY_FILE)),
+        likenesses=tuple(_read_likenesses(likeness)) if likeness.is_file() else (),
     )
 
 
@@ -210,6 +220,13 @@ def _read_runs(path: Path) -> Iterator[Run]:
     for number, row in rows:
         measured = {name: row[f"ood_{name}"] for name in further if row[f"ood_{name}"] is not None}
         yield _build(Run, {**{name: row[name] for name in _OWN_RUN_COLUMNS}, "ood": measured}, path, number)
+
+
+def _read_likenesses(path: Path) -> Iterator[Likeness]:
+    names, rows = _read_csv(path)
+    _require_columns(path, names, _LIKENESS_COLUMNS)
+    for number, row in rows:
+        yield _build(Likeness, row, path, number)
 
 
 def _read_summaries(path: Path) -> Iterator[Summary]:
