@@ -12,9 +12,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rlsel.errors import RlselError
 from rlsel.evaluation.comparison import FULL, RANDOM, Summary
-from rlsel.runs.comparison_files import read_comparison
+from rlsel.runs.regimes import read_regimes
 
 LOST = -0.3
 """A difference in points below which a regime counts as lost."""
@@ -23,16 +22,12 @@ Regimes = Mapping[str, Mapping[str, Summary]]
 """The summaries of each regime, by method."""
 
 
-def read_regimes(folder: Path) -> Regimes:
-    """Reads the finished comparisons in a folder; one that is not finished is left out."""
-    regimes = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        try:
-            comparison = read_comparison(path)
-        except RlselError:
-            continue
-        regimes[path.name] = {row.selector: row for row in comparison.summaries if row.to_random is not None}
-    return regimes
+def by_method(folder: Path) -> Regimes:
+    """Returns the summaries of the comparisons in a folder."""
+    return {
+        name: {row.selector: row for row in comparison.summaries if row.to_random is not None}
+        for name, comparison in read_regimes(folder).items()
+    }
 
 
 def difference(row: Summary | None) -> str:
@@ -83,7 +78,7 @@ def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=Path("outputs/regimes"))
-    regimes = read_regimes(parser.parse_args().folder)
+    regimes = by_method(parser.parse_args().folder)
     print("\n".join(lines(regimes)) if regimes else "no regime has been run: make regimes")
 
 

@@ -60,5 +60,5 @@ def test_the_table_says_what_is_gained_and_lost(script: ModuleType) -> None:
 
 def test_an_unfinished_comparison_is_left_out(script: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "begun").mkdir()
-    assert script.read_regimes(tmp_path) == {}
-    assert script.read_regimes(tmp_path / "nowhere") == {}
+    assert script.by_method(tmp_path) == {}
+    assert script.by_method(tmp_path / "nowhere") == {}

@@ -155,3 +155,34 @@ def test_what_no_seed_has_of_both_is_left_open() -> None:
     (shown,) = comparison_page(replace(comparison(*RUNS), likenesses=tuple(found))).likenesses
     assert shown.rows[shown.names.index("a")][shown.names.index("c")] is None
     assert "Overlap" not in Page(comparison_html(comparison_page(comparison(*RUNS)))).text
+
+
+def test_other_comparisons_stand_beside_this_one() -> None:
+    elsewhere = comparison(
+        run("full", 1.0, 0, 0.9),
+        run("random", 0.25, 0, 0.5), run("ccs", 0.25, 0, 0.4),
+        run("random", 0.25, 1, 0.5), run("ccs", 0.25, 1, 0.4),
+    )  # fmt: skip
+    page = comparison_page(comparison(*RUNS), {"elsewhere": elsewhere})
+    assert page.regimes is not None
+    assert page.regimes.methods == ("el2n", "ccs")
+    assert [(row.name, row.own) for row in page.regimes.rows] == [
+        ("somewhere, 0.25", True),
+        ("somewhere, 0.50", True),
+        ("elsewhere", False),
+    ]
+    (gain, none), (lone, _), (_, loss) = (row.effects for row in page.regimes.rows)
+    # both seeds gain 10 points at 0.25; the one seed at 0.5 loses 10 and has no interval; both seeds lose 10
+    assert none is None
+    assert (gain.mean, gain.low, gain.told) == (pytest.approx(10), pytest.approx(10), True)
+    assert (lone.mean, lone.low, lone.high, lone.told) == (pytest.approx(-10),) * 3 + (False,)
+    assert (loss.mean, loss.told) == (pytest.approx(-10), True)
+    scale = page.regimes.scale
+    assert scale.low <= -10
+    assert scale.high >= 10
+    assert scale.at(0) == 66.0
+    text = Page(comparison_html(page)).text
+    assert "From -10 to +10 points." in text
+    assert "elsewhere – -10.0" in text
+    assert comparison_page(comparison(*RUNS)).regimes is None
+    assert comparison_page(comparison(RUNS[0]), {"elsewhere": comparison(RUNS[0])}).regimes is None

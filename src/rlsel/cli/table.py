@@ -239,12 +239,14 @@ COMMANDS: Mapping[str, Command] = _table(
         description=(
             "Writes report.html into the run folder, one file that holds all that it shows. Of a selection: what was "
             "asked, kept and paid, each class, the samples themselves, a map with filters and a ratio slider, a table; "
-            "of a comparison: accuracy over ratio and cost, and the tables. Pictures need the data set, where the run "
-            "found it unless dataset= is given. The last line on stdout is the folder of the page."
+            "of a comparison: accuracy over ratio and cost, the tables, how alike the selectors choose, and beside the "
+            "comparisons in the folder against= where its methods help and hurt. Pictures need the data set, where the "
+            "run found it unless dataset= is given. The last line on stdout is the folder of the page."
         ),
         example="rlsel report run=RUN_FOLDER",
         examples=(
             "rlsel report run=RUN_FOLDER against=OTHER_RUN_FOLDER",
+            "rlsel report run=outputs/regimes/digits_quarter against=outputs/regimes",
             "rlsel report run=RUN_FOLDER dataset=imagefolder dataset.root=FOLDER run_dir=page",
             "rlsel report -m run=RUN_FOLDER,OTHER_RUN_FOLDER",
         ),

@@ -127,8 +127,7 @@ def of_page(*, of_comparison: bool) -> Unused:
     """
     yield "resume", "on report, which writes the page anew each time"
     if of_comparison:
-        for key in ("dataset", "against"):
-            yield key, "on the page of a comparison, which shows what was measured"
+        yield "dataset", "on the page of a comparison, which shows what was measured"
 
 
 def of_verification() -> Unused:

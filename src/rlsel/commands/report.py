@@ -15,6 +15,7 @@ from rlsel.runs.comparison_files import read_comparison
 from rlsel.runs.folder import check_writable
 from rlsel.runs.reader import Run, read_run
 from rlsel.runs.rebuilding import dataset_and_variation
+from rlsel.runs.regimes import require_regimes
 from rlsel.structure import as_node
 from rlsel.training.reporting import Reporter
 
@@ -43,7 +44,8 @@ def report(request: ReportRequest, reporter: Reporter) -> Path:
 
 
 def _comparison(request: ReportRequest) -> str:
-    return page_of_comparison(read_comparison(request.run))
+    others = None if request.against is None else require_regimes(request.against, "against")
+    return page_of_comparison(read_comparison(request.run), others)
 
 
 def _selection(request: ReportRequest, run: Run) -> str:

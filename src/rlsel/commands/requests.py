@@ -207,7 +207,8 @@ class ReportRequest:
 
     Attributes:
         run: The folder of a finished selection, or of a comparison.
-        against: The folder of another selection of the same data, to see what each keeps alone; None for none.
+        against: The folder of another selection of the same data, to see what each keeps alone; of a comparison,
+            another one or a folder of several, to see the differences to random side by side; None for none.
         dataset: The data that was selected from, where it lies now; None for where the run found it. Without it the
             page has no pictures.
         variation: What was changed in it.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rlsel.budget import format_ratio
 from rlsel.evaluation.comparison import FULL, RANDOM, Summary
 from rlsel.report.charts import Point, Scale, band, path
 from rlsel.report.likeness_map import LikenessMap, likeness_maps
+from rlsel.report.regimes import Regimes, regimes_of
 from rlsel.report.tables import further_table, summary_table
 from rlsel.report.verdict import Fact, duration
 from rlsel.runs.comparison_files import RecordedComparison
@@ -92,6 +93,7 @@ class ComparisonPage:
         missing: Trainings that are in no table, a line each.
         models: The results.
         likenesses: How alike the selectors choose, by ratio; none where that was not recorded.
+        regimes: The differences to random here and in other comparisons; None where no others were given.
     """
 
     title: str
@@ -100,15 +102,22 @@ class ComparisonPage:
     missing: tuple[str, ...]
     models: tuple[ModelPart, ...]
     likenesses: tuple[LikenessMap, ...]
+    regimes: Regimes | None
 
 
-def comparison_page(comparison: RecordedComparison) -> ComparisonPage:
+def comparison_page(
+    comparison: RecordedComparison, others: Mapping[str, RecordedComparison] | None = None
+) -> ComparisonPage:
     """Computes what the page of a comparison shows.
+
+    Args:
+        comparison: The comparison.
+        others: Others by name, to see where its methods help and where they hurt; None for none.
 
     Raises:
         ConfigurationError: if the class of its data set cannot be imported.
     """
-    rows, settings = comparison.summaries, comparison.settings
+    rows, settings, own = comparison.summaries, comparison.settings, comparison.folder.absolute().name
     models = list(dict.fromkeys(row.model for row in rows))
     selectors = list(dict.fromkeys(row.selector for row in rows if row.selector != FULL))
     source, _ = dataset_and_variation(as_node(settings["dataset"], "dataset"))
@@ -126,6 +135,7 @@ def comparison_page(comparison: RecordedComparison) -> ComparisonPage:
         missing=tuple(_missing(comparison, models)),
         models=tuple(_part(model, [row for row in rows if row.model == model], selectors) for model in models),
         likenesses=likeness_maps(comparison.likenesses),
+        regimes=None if others is None else regimes_of({own: comparison, **others}, own=own),
     )
 
 

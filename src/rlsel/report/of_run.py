@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rlsel.coreset import Coreset
 from rlsel.data.dataset import Dataset
 from rlsel.report.comparison_page import comparison_page
@@ -52,6 +54,11 @@ def require_data_of(coreset: Coreset, dataset: Dataset) -> None:
     coreset.check_candidates(dataset.train.in_source().numpy())
 
 
-def page_of_comparison(comparison: RecordedComparison) -> str:
-    """Returns the page of a comparison, as one HTML file."""
-    return comparison_html(comparison_page(comparison))
+def page_of_comparison(comparison: RecordedComparison, others: Mapping[str, RecordedComparison] | None = None) -> str:
+    """Returns the page of a comparison, as one HTML file.
+
+    Args:
+        comparison: The comparison.
+        others: Others by name, to set its differences to random beside theirs; None for none.
+    """
+    return comparison_html(comparison_page(comparison, others))
