@@ -51,6 +51,7 @@ def loaded_by(*arguments: str) -> set[str]:
     return modules & {"torch", "hydra", "rich", "sklearn", "lightning_fabric", "torch._dynamo", "sympy"}
 
 
+@pytest.mark.thorough
 def test_a_float32_run_in_one_process_does_not_load_the_compiler_of_torch(tmp_path: Path) -> None:
     run = ("select", "dataset.train_size=50", "training.epochs=1", f"run_dir={tmp_path}")
     assert "torch" in (loaded := loaded_by(*run))

@@ -146,4 +146,4 @@ def test_the_yaml_says_what_the_class_says(spec_class: Any) -> None:
 
 def test_every_yaml_of_a_model_is_known_to_these_tests() -> None:
     names = {path.stem for path in CONF.glob("*.yaml")}
-    assert names == {"small_cnn", "resnet18", "resnet50", "vit", "swin", "torchvision", "timm", "custom"}
+    assert names == {"small_cnn", "resnet18", "resnet50", "vit", "swin", "torchvision", "timm", "custom", "head"}
