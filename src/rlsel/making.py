@@ -14,15 +14,17 @@ from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
 from rlsel.errors import CoresetError
-from rlsel.paying import closing
-from rlsel.runs.checkpoint import training_checkpoint
+from rlsel.runs.checkpoint import checkpoint_at, training_checkpoint
 from rlsel.runs.layout import settings_hash
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Plan, Planned, begun_as_planned
 from rlsel.runs.reader import scored_alike
 from rlsel.selection import Made, OnFailure, reported, select_from
 from rlsel.selectors.base import Observed, Scores, SelectionTask, Selector, depends_on_ratio
-from rlsel.training.resuming import Checkpointing, kept
+from rlsel.training.resuming import Checkpointing, already_kept, kept
+
+_TOGETHER = "cells"
+"""The part of a checkpoint that says what is made from one training."""
 
 
 def make(
@@ -45,8 +47,11 @@ def make(
             that is just `planned`.
         on_failure: Told what cannot be made, and why; the others are made all the same. None raises.
     """
-    note = task.reporter.note
-    recorded = {one: found for one in planned if resume and (found := _recorded_scores(one, note)) is not None}
+    note, request = task.reporter.note, request or planned
+    # what was interrupted goes on as it began: its scores are made again, from what is saved of their training
+    interrupted = _interrupted(request) if resume else frozenset()
+    fresh = [one for one in planned if resume and one.plan.digest not in interrupted]
+    recorded = {one: found for one in fresh if (found := _recorded_scores(one, note)) is not None}
     coresets: list[Coreset] = []
     training_seconds = 0.0
     with begun_as_planned(planned):
@@ -55,7 +60,7 @@ def make(
                 coresets.append(_cut_again(one, task, found))
         rest = [one for one in planned if one not in recorded]
         if rest:
-            with _checkpoint(rest, request or planned, resume=resume) as (checkpointing, watching):
+            with _checkpoint(rest, request, resume=resume) as (checkpointing, watching):
                 made, training_seconds = _train_and_make(
                     rest,
                     replace(task, checkpointing=checkpointing),
@@ -85,26 +90,31 @@ def coreset_of(made: Made, plan: Plan, task: SelectionTask, *, parent: Path | No
     return replace(coreset, policy=policy_of(made, task))
 
 
+def _place(request: Sequence[Planned]) -> tuple[Path, str]:
+    """Returns the folder and the digest of the checkpoint, the same however much of a request is made already."""
+    return request[0].folder.path, settings_hash({"cells": [one.plan.settings for one in request]})
+
+
+def _interrupted(request: Sequence[Planned]) -> frozenset[str]:
+    """Returns the digests of what an interrupted attempt was to make together; none where there was none."""
+    found = already_kept(checkpoint_at(*_place(request)).part(_TOGETHER))
+    return frozenset(() if found is None else found["digests"])
+
+
 @contextmanager
 def _checkpoint(
     planned: Sequence[Planned], request: Sequence[Planned], *, resume: bool
 ) -> Iterator[tuple[Checkpointing, list[Selector]]]:
-    """Gives the place of the checkpoints, and the methods that the training of an earlier attempt was for.
-
-    The place is the same however much of a request is made already.
-    """
-    digest = settings_hash({"cells": [one.plan.settings for one in request]})
-    missing = [one.plan.digest for one in planned]
-    with training_checkpoint(request[0].folder.path, digest, resume=resume) as checkpointing:
-        begun_with = missing
+    """Gives the place of the checkpoints, and the methods that the training is for: those that it began with."""
+    with training_checkpoint(*_place(request), resume=resume) as checkpointing:
+        together = [one.plan.digest for one in planned]
         if len(request) > 1:
-            place = checkpointing.part("cells")
-            begun_with = kept(place, lambda: {"digests": missing})["digests"]
-            if not set(missing) <= set(begun_with):  # what was made then is damaged now
+            if not set(together) <= _interrupted(request):  # none, or what was made then is damaged now
                 checkpointing.remove()
-                begun_with = kept(place, lambda: {"digests": missing})["digests"]
+            place, digests = checkpointing.part(_TOGETHER), {"digests": together}
+            together = kept(place, lambda: digests)["digests"]
         selectors = {one.plan.digest: one.wanted.selector for one in request}
-        yield checkpointing, list(dict.fromkeys(selectors[one] for one in begun_with))
+        yield checkpointing, list(dict.fromkeys(selectors[one] for one in together))
 
 
 def _train_and_make(

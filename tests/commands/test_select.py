@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from rlsel.models.small_cnn import SmallCNN
 from rlsel.policy.dqn import DQN
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Dynamics, Paper
+from rlsel.runs.plan import Planned
 from rlsel.runs.settings import RunOptions, RunSettings
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector
@@ -29,7 +31,9 @@ from rlsel.selectors.el2n import EL2N
 from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.selectors.rl_selector_finetuned import RLSelectorFinetuned
+from rlsel.training.checkpoints import load_state, save_state
 from rlsel.training.reporting import SilentReporter
+from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings
 
 QUICK = RLSelector(rollout=64, settle_passes=2)
@@ -365,7 +369,8 @@ def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(
         folders = sorted(stopped.options.run_dir.glob("*/*"))
         assert len(folders) == 3
         assert {state(folder) for folder in folders} == {"interrupted"}
-        assert len({path.parent for path in stopped.options.run_dir.rglob(".training-*.ckpt")}) == 1
+        checkpoints = sorted(path.name.split(".")[2][:5] for path in stopped.options.run_dir.rglob(".training-*.ckpt"))
+        assert checkpoints == ["cells", "ckpt"], "what is made together, and the one training of it"
         resumed = run(stopped)
         for folder in folders:
             calm = expected / folder.relative_to(resumed)
@@ -373,6 +378,58 @@ def test_an_interrupted_selection_goes_on_as_if_nothing_had_happened(
             assert rows(folder) == rows(calm)
             assert names(folder) == names(calm)
             assert state(folder) == "complete"
+
+
+def save_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rlsel.runs.checkpoint.Checkpointing", partial(Checkpointing, every_seconds=0))
+
+
+def test_killed_between_two_coresets_it_trains_nothing_again(
+    request_for: Request, reporter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = {"selectors": (AUM(), QUICK), "ratios": (0.3, 0.6)}
+    expected = run(request_for("calm", **several))
+    save_often(monkeypatch)
+    request = request_for("killed", **several)
+
+    def die_after_the_first_of(selector: str) -> None:
+        save = Planned.save
+
+        def save_and_die(self: Planned, coreset: Coreset) -> None:
+            save(self, coreset)
+            if self.name == selector:
+                raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Planned, "save", save_and_die)
+            with pytest.raises(SystemExit):
+                select(request, reporter)
+
+    steps: list[int] = []
+    reporter.step = steps.append
+    die_after_the_first_of("aum")
+    die_after_the_first_of("rl_selector")
+    resumed = select(request, reporter)
+    assert steps == [1, 2, 3, 4, 5, 6]
+    folders = sorted(resumed.glob("*/*"))
+    assert [folder.name[:10] for folder in folders] == ["ratio-0.30", "ratio-0.60"] * 2
+    for folder in folders:
+        calm = expected / folder.relative_to(resumed)
+        assert result(folder) == result(calm)
+        assert rows(folder) == rows(calm)
+        assert names(folder) == names(calm), "no checkpoint is left"
+        assert record(folder)["parent"] is None
+
+
+def test_the_seconds_of_before_an_interruption_count(
+    request_for: Request, stopping: Callable[..., Any], tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        select(request_for(), stopping(at=4))
+    [checkpoint] = (tmp_path / "run").glob(".training-*.ckpt")
+    saved = load_state(checkpoint)
+    save_state(checkpoint, {**saved, "seconds": 1000.0 + saved["seconds"]})
+    assert 1000 < record(run(request_for()))["wall_seconds"] < 1100
 
 
 @pytest.mark.parametrize("policy", [PPO(), DQN()])

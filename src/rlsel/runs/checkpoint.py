@@ -9,6 +9,11 @@ from pathlib import Path
 from rlsel.training.resuming import Checkpointing
 
 
+def checkpoint_at(folder: Path, digest: str) -> Checkpointing:
+    """Returns the place of the checkpoint of a training with these settings in a run folder."""
+    return Checkpointing(path=folder / f".training-{digest}.ckpt")
+
+
 @contextmanager
 def training_checkpoint(folder: Path, digest: str, *, resume: bool) -> Iterator[Checkpointing]:
     """Gives a training the place of its checkpoint, which goes when the block ends well.
@@ -20,7 +25,7 @@ def training_checkpoint(folder: Path, digest: str, *, resume: bool) -> Iterator[
         digest: Hash of the settings of the training, so that another training does not take it up.
         resume: Whether an interrupted training is taken up again; else its checkpoint goes first.
     """
-    checkpointing = Checkpointing(path=folder / f".training-{digest}.ckpt")
+    checkpointing = checkpoint_at(folder, digest)
     if not resume:
         checkpointing.remove()
     yield checkpointing

@@ -126,16 +126,28 @@ def kept(place: Checkpointing | None, make: Callable[[], Mapping[str, Any]]) -> 
     """
     if place is None:
         return make()
-    saved = place.load()
-    if saved is not None:
-        place.found(saved[_SECONDS])
-        result: Mapping[str, Any] = saved[_RESULT]
+    result = already_kept(place)
+    if result is not None:
         return result
     began = working_time(place)
     made = make()
     place.save({_RESULT: made, _SECONDS: working_time(place) - began})
     place.remove_parts()
     return made
+
+
+def already_kept(place: Checkpointing) -> Mapping[str, Any] | None:
+    """Returns what `kept` has kept; None where the work is not done.
+
+    Raises:
+        CoresetError: if it is damaged.
+    """
+    saved = place.load()
+    if saved is None:
+        return None
+    place.found(saved[_SECONDS])
+    result: Mapping[str, Any] = saved[_RESULT]
+    return result
 
 
 class StepwiseWork(Protocol):
