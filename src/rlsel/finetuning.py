@@ -90,6 +90,8 @@ class Finetuning:
             model = self._continue(dataset, [*recording.observers, learner], fabric, reporter, on_epoch, checkpointing)
             features = clean_pass(model, dataset, dataset.train, fabric=fabric).features
             learner.settle(features, stored.evidence.behaviour, checkpointing)
+        if learner.warning is not None:
+            reporter.note(learner.warning)
         logits, adapted = learner.judge(selector.ratio), learner.stored()
         return selector.scores(logits, adapted.features, dataset), LearnedPolicy(
             selector=selector,

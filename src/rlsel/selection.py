@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from rlsel.data.description import tell
 from rlsel.export import ResolvedExport
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
+from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, Selector, scored, uses
+from rlsel.selectors.features import doubt_about
 from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.resuming import working_time
 
@@ -106,6 +107,7 @@ def select_from(
     setup_seconds += time.monotonic() - began
     try:
         observed = dict(zip(needs, training.run(), strict=True))
+        _tell_doubt(task, observed)
     except Exception as error:
         if on_failure is None:
             raise
@@ -120,6 +122,18 @@ def select_from(
             yield from select_from(alone, part, on_epoch=on_epoch, on_failure=on_failure)
         return
     yield from _score(task, wanted, observed, setup_seconds=setup_seconds, on_failure=on_failure)
+
+
+def _tell_doubt(task: SelectionTask, observed: Mapping[Selector, Observed]) -> None:
+    """Tells of features that hardly tell samples apart, where a method compares samples by them."""
+    compared = [seen for selector, seen in observed.items() if uses(selector).features]
+    final = next((seen.clean[FINAL].features for seen in compared if FINAL in seen.clean), None)
+    features = task.features if task.features is not None else final
+    if not compared or features is None or not features.isfinite().all():
+        return
+    doubt = doubt_about(features)
+    if doubt is not None:
+        task.reporter.note(f"warning: {doubt}")
 
 
 def _score(

@@ -12,10 +12,11 @@ from torch import Tensor
 from rlsel.budget import kept_count
 from rlsel.policy.a2c import A2C
 from rlsel.policy.dqn import DQN
-from rlsel.policy.learning import Meter, PolicySession, Sweep, solve_price
+from rlsel.policy.learning import Meter, PolicySession, solve_price
 from rlsel.policy.mdp import Decision, Experience, PolicySpec, Update
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Account, Cover, Evidence, Paper, PaperScalar, Reward
+from rlsel.policy.settling import Sweep, collapse_of
 from rlsel.training.checkpoints import load_state, save_state
 
 MakeSession = Callable[..., PolicySession]
@@ -295,3 +296,28 @@ def test_the_learning_rate_falls_over_a_sweep(
     monkeypatch.setattr(session.policy, "scale_learning_rate", factors.append)
     sweep(session, features, 3)
     assert factors == pytest.approx([3, 1.55, 0.1])
+
+
+UNSURE = torch.tensor([-1.0, -0.5, 0.5, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("logits", "ratio", "unsure", "said"),
+    [
+        (UNSURE, 0.5, True, None),
+        (UNSURE - 3, 0.7, True, "it would keep 0% of the samples where 70% are wanted"),
+        (UNSURE + 3, 0.7, True, "it would keep 100% of the samples where 70% are wanted"),
+        (UNSURE + 3, 1.0, True, None),
+        (torch.full((4,), 0.3), 1.0, True, "it judges all samples alike"),
+        # the entropy of a keep probability p near 1 is about e^-x (1 + x) at the logit x, 9 e^-8 = 0.003
+        (
+            8 * UNSURE.sign(),
+            0.5,
+            True,
+            "the mean entropy of its keep probabilities is 0.003: it is sure of every sample",
+        ),
+        (8 * UNSURE.sign(), 0.5, False, None),
+    ],
+)
+def test_a_policy_that_says_nothing_is_noticed(logits: Tensor, ratio: float, unsure: bool, said: str | None) -> None:
+    assert collapse_of(logits, ratio=ratio, unsure=unsure) == said

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from rlsel.data.dataset import Dataset, MemoryImages, Split
+from rlsel.errors import DataError
 from rlsel.models.target import TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.dynamics import DynamicsRecorder
@@ -510,3 +511,15 @@ def test_an_interrupted_training_keeps_to_its_passes(
     assert bytes_of(run(path, resumed)) == expected
     order = [batch.indices.tolist() for batch in undisturbed.batches]
     assert [batch.indices.tolist() for batch in resumed.batches] == order[step + 1 :]
+
+
+@pytest.mark.parametrize("rate", [1e9, 1e30])
+def test_a_training_that_diverges_ends_in_its_epoch(
+    training: MakeTraining, recipe: TrainingSettings, rate: float
+) -> None:
+    watcher = Watcher()
+    with pytest.raises(
+        DataError, match=r"^the loss must be .*, got .* in epoch 1 of made: the training diverged, lower"
+    ):
+        training(observers=[watcher], settings=replace(recipe, learning_rate=rate)).run()
+    assert watcher.ends == [], "nobody sees the features of such a model"

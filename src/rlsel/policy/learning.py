@@ -17,9 +17,6 @@ from rlsel.budget import kept_count
 from rlsel.policy.mdp import Decision, Experience, Policy
 from rlsel.policy.rewards import Account, Reward
 
-_FIRST_RATE, _FINAL_RATE = 3.0, 0.1
-"""Factors of the learning rate in the first and the last pass of a sweep; the first is high, as the passes are few."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class LearningSettings:
@@ -232,17 +229,8 @@ class PolicySession:
         """Samples that are decided on between two updates."""
         return self._settings.rollout
 
-    def begin_pass(self, done: float, size: int) -> Tensor:
-        """Sets the learning rate of a pass over states that do not move, and draws its order.
-
-        Args:
-            done: Share of the passes that is done, in [0, 1].
-            size: N.
-
-        Returns:
-            (N,) positions, on the CPU.
-        """
-        self.policy.scale_learning_rate(_FIRST_RATE + (_FINAL_RATE - _FIRST_RATE) * done)
+    def draw_order(self, size: int) -> Tensor:
+        """Returns (N,) positions in random order, on the CPU."""
         return torch.randperm(size, generator=self._generator)
 
     def remember(self, states: Tensor) -> Tensor:
@@ -275,53 +263,3 @@ class PolicySession:
             for states, actions, log_probabilities, returns in state["pending"]
         ]
         self.meter._sums, self.meter._counts = (dict(part) for part in state["meter"])
-
-
-class Sweep:
-    """Passes over states that do not move, in random order, while the learning rate falls linearly.
-
-    Between two steps, its state is whole.
-    """
-
-    def __init__(self, session: PolicySession, states: Tensor, passes: int) -> None:
-        """Prepares a session to learn.
-
-        Args:
-            session: What learns.
-            states: (N, D).
-            passes: Passes over them.
-        """
-        self._session, self._states, self._passes = session, states, passes
-        self._pass, self._position = 0, 0
-        self._order = torch.zeros(0, dtype=torch.int64)
-
-    @property
-    def done(self) -> bool:
-        """Whether all passes are made."""
-        return self._pass >= self._passes
-
-    def step(self) -> None:
-        """Decides on the samples of one rollout."""
-        if self._position == 0:
-            self._order = self._session.begin_pass(self._pass / max(1, self._passes - 1), len(self._states))
-        indices = self._order[self._position : self._position + self._session.rollout].to(self._states.device)
-        self._session.decide(self._states[indices], indices)
-        self._position += len(indices)
-        if self._position == len(self._order):
-            self._pass, self._position = self._pass + 1, 0
-        if self.done:
-            self._session.finish_rollout()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Returns all that the other steps need."""
-        return {
-            "session": self._session.state_dict(),
-            "pass": self._pass,
-            "position": self._position,
-            "order": self._order,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` returned."""
-        self._session.load_state_dict(state["session"])
-        self._pass, self._position, self._order = state["pass"], state["position"], state["order"]

@@ -16,6 +16,21 @@ def feature_needs(task: SelectionTask) -> Needs:
     return Needs(training=True, clean_epochs=frozenset({FINAL}))
 
 
+def doubt_about(features: Tensor) -> str | None:
+    """Says what is wrong with features that hardly tell samples apart; None for others.
+
+    Args:
+        features: (N, D) finite.
+    """
+    if bool((features == features[:1]).all()):
+        what = "zero" if not features.any() else "the same"
+        return f"the features are {what} for all {len(features):,} samples: they tell none from another"
+    empty = int((features == 0).all(dim=1).sum())
+    if empty:
+        return f"the features of {empty:,} of {len(features):,} samples are zero: they tell none of these from another"
+    return None
+
+
 def selection_features(task: SelectionTask, observed: Observed) -> Tensor:
     """Returns the (N, D) float32 features that samples are compared by.
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from rlsel.budget import kept_count
-from rlsel.policy.learning import LearningSettings, PolicySession, Sweep, solve_price
+from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
+from rlsel.policy.settling import Sweep, collapse_of
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns, random_projection
@@ -54,12 +55,14 @@ class _Settled:
         agent: The policy, and what it last saw of the samples.
         features: (N, D), which it settled on.
         parameters: The parameters of its networks.
+        collapse: How the policy says nothing of single samples; None where it does.
         seconds: How long it took to settle.
     """
 
     agent: _Agent
     features: Tensor
     parameters: Mapping[str, Tensor]
+    collapse: str | None
     seconds: float
 
 
@@ -195,6 +198,17 @@ class PolicyLearner:
         return sum(settled.seconds for settled in self._settled.values())
 
     @property
+    def warning(self) -> str | None:
+        """What the user should know of a policy that has settled and says nothing of single samples; None else."""
+        collapse = self._as_settled().collapse
+        if collapse is None:
+            return None
+        return (
+            f"warning: the policy collapsed: {collapse}: more selector.settle_passes or training.epochs, or another "
+            "policy.learning_rate may help"
+        )
+
+    @property
     def evidence(self) -> Evidence:
         """What is known of the samples, after the policy has settled."""
         return self._as_settled().agent.evidence
@@ -239,17 +253,21 @@ class PolicyLearner:
         self, agent: _Agent, features: Tensor, passes: int, began: float, checkpointing: Checkpointing | None
     ) -> None:
         policy = agent.session.policy
+        states = agent.states(features, ratio=self._method.ratio)
         if self._best is None:
             place = None
             if checkpointing is not None:
                 place = checkpointing.part("settling", self._method, self._reward, self._learning, passes)
-            carry_on(Sweep(agent.session, agent.states(features, ratio=self._method.ratio), passes), place)
+            carry_on(Sweep(agent.session, states, passes), place)
         else:
             policy.load_state_dict(self._best)
         self._settled[self._reward] = _Settled(
             agent=agent,
             features=features,
             parameters={name: value.clone() for name, value in policy.parameters_by_name().items()},
+            collapse=collapse_of(
+                policy.keep_logit(states), ratio=self._method.ratio, unsure=self._method.policy.entropy_weight > 0
+            ),
             seconds=working_time(checkpointing) - began,
         )
 

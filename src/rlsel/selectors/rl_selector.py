@@ -148,6 +148,8 @@ class RLSelector:
         outcome = self._try(task, learner)
         if outcome is not None:
             learner.turn_to(self.reward.variants()[outcome.chosen], task.checkpointing)
+        if learner.warning is not None:
+            task.reporter.note(learner.warning)
         scores = self.scores(learner.judge(self.ratio), features, task.dataset)
         return replace(scores, outcome=outcome, shared_seconds=spent_before)
 

@@ -74,6 +74,8 @@ class RLSelectorFinetuned:
         empty = Recording(task.labels, task.dataset.num_classes)
         adapted = self._at(self.ratio).as_learned(stored).learner(len(task), task.seed, empty)
         adapted.adapt(stored, self.epochs, task.part("adapting", self))
+        if adapted.warning is not None:
+            task.reporter.note(adapted.warning)
         values = adapted.judge(self.ratio)
         scores = self._at(self.ratio).scores(values, stored.features, task.dataset)
         return replace(scores, shared_seconds=source.shared_seconds)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from rlsel.data.dataset import Dataset, Split
 from rlsel.data.loading import ImageBatch, load_batches
+from rlsel.errors import DataError
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.randomness import Streams
 from rlsel.training.evaluation import clean_pass
@@ -22,6 +23,9 @@ from rlsel.training.optimisation import build_optimizer, learning_rate_factor, s
 from rlsel.training.reporting import Reporter
 from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings
+
+_EXPLODED = 1e4
+"""Mean cross-entropy in an epoch from which no training recovers; that of guessing is log(number of classes)."""
 
 _LONG = 1.0
 """Seconds above which the end of an epoch is worth a checkpoint before it."""
@@ -140,7 +144,11 @@ class Training:
         self._end_is_long = True  # as far as is known before the first epoch ended
 
     def run(self) -> TargetModel:
-        """Trains to the end, from the checkpoint where there is one, and returns the model in evaluation mode."""
+        """Trains to the end, from the checkpoint where there is one, and returns the model in evaluation mode.
+
+        Raises:
+            DataError: if it diverges, at the end of the epoch in which it does.
+        """
         self._resume()
         self._began = time.monotonic()
         self._progress.reporter.start(
@@ -252,6 +260,8 @@ class Training:
         return (weights * losses).sum() / weights.sum().clamp_min(1e-6)
 
     def _end_epoch(self, *, complete: bool) -> None:
+        samples, losses, right = self._sums.tolist()
+        self._require_sound(losses / samples)
         shared: list[CleanPass] = []
 
         def clean() -> CleanPass:
@@ -267,7 +277,6 @@ class Training:
             clean_pass=clean,
         )
         measured = tuple(observer.on_epoch_end(end) for observer in self._callbacks.observers)
-        samples, losses, right = self._sums.tolist()
         training = {
             "epoch": self._epoch + 1,
             "step": self._step,
@@ -279,6 +288,14 @@ class Training:
         self._sums.zero_()
         self._records.append(EpochRecord(training=training, observers=measured))
         self._progress.publish(self._records[-1])
+
+    def _require_sound(self, loss: float) -> None:
+        """Ends a training whose mean loss in this epoch is no number, or one that only grows."""
+        if not loss <= _EXPLODED:
+            raise DataError(
+                f"the loss must be a number up to {_EXPLODED:g}, got {loss:g} in epoch {self._epoch + 1} of "
+                f"{self._progress.title}: the training diverged, lower training.learning_rate or raise training.warmup"
+            )
 
     def _seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._began
