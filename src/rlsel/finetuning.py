@@ -50,9 +50,15 @@ class Finetuning:
         """Refuses a run without a policy, or without the target model whose features it was learned on.
 
         Raises:
-            CoresetError: in those cases, and if the run is not finished or a file of it is damaged.
+            CoresetError: in those cases, if the policy learned on a part of the samples, and if the run is not finished
+                or a file of it is damaged.
         """
-        self.run.finished_policy()
+        learned, candidates = len(self.run.finished_policy().features), len(self.run.finished_coreset().candidates)
+        if learned != candidates:
+            raise CoresetError(
+                f"run must be one whose policy learned on all {candidates} samples, got one that learned on {learned} "
+                "of them (dataset.learn_on): select at the other ratio too, ratio=[0.3,0.5] shares one training"
+            )
         if self.features == "continued":
             _require_own_target(self.run)
             self.run.target_model(self.settings.model)  # read before anything is told

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 from rlsel.data.description import tell
 from rlsel.export import ResolvedExport
-from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, Selector, scored, uses
+from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
 from rlsel.selectors.features import doubt_about
+from rlsel.selectors.part import part_of, score_all
 from rlsel.selectors.target_training import SharedTraining
 from rlsel.training.resuming import working_time
 
@@ -95,6 +96,43 @@ def select_from(
     wanted = [one for one in wanted if one.selector in needs]
     if not wanted:
         return
+    tell(task.dataset, task.reporter.note)
+    part = part_of(task)
+    on_part = {one: need for one, need in needs.items() if part is not None and need.on_part}
+    on_all = {one: need for one, need in needs.items() if one not in on_part}
+    setup_seconds += time.monotonic() - began
+    if any(one.selector in on_all for one in wanted):
+        own_wanted = [one for one in wanted if one.selector in on_all]
+        yield from _observe_and_score(
+            task, task, own_wanted, on_all, setup_seconds=setup_seconds, on_epoch=on_epoch, on_failure=on_failure
+        )
+    if part is not None and any(one.selector in on_part for one in wanted):
+        task.reporter.note(
+            f"note: what is learned is learned on {len(part):,} of the {len(task):,} samples (dataset.learn_on), "
+            "and judges all"
+        )
+        yield from _observe_and_score(
+            task,
+            replace(part, checkpointing=task.part("part")) if on_all else part,
+            [one for one in wanted if one.selector in on_part],
+            {one: one.needs(part) for one in on_part},
+            setup_seconds=setup_seconds,
+            on_epoch=on_epoch,
+            on_failure=on_failure,
+        )
+
+
+def _observe_and_score(
+    task: SelectionTask,
+    learned_on: SelectionTask,
+    wanted: Sequence[Wanted],
+    needs: Mapping[Selector, Needs],
+    *,
+    setup_seconds: float,
+    on_epoch: OnEpoch | None,
+    on_failure: OnFailure[Wanted] | None,
+) -> Iterator[Made]:
+    """Trains on all samples or on a part, and scores all."""
     selectors = list(needs)
 
     def write(shared: Mapping[str, float], rows: Sequence[Mapping[str, float]]) -> None:
@@ -102,9 +140,7 @@ def select_from(
             if on_epoch is not None:
                 on_epoch(one, {**shared, **rows[selectors.index(one.selector)]})
 
-    tell(task.dataset, task.reporter.note)
-    training = SharedTraining(task=task, needs=list(needs.values()), on_epoch=write)
-    setup_seconds += time.monotonic() - began
+    training = SharedTraining(task=learned_on, needs=list(needs.values()), on_epoch=write)
     try:
         observed = dict(zip(needs, training.run(), strict=True))
         _tell_doubt(task, observed)
@@ -121,7 +157,7 @@ def select_from(
             alone = replace(task, checkpointing=None)
             yield from select_from(alone, part, on_epoch=on_epoch, on_failure=on_failure)
         return
-    yield from _score(task, wanted, observed, setup_seconds=setup_seconds, on_failure=on_failure)
+    yield from _score(task, learned_on, wanted, observed, setup_seconds=setup_seconds, on_failure=on_failure)
 
 
 def _tell_doubt(task: SelectionTask, observed: Mapping[Selector, Observed]) -> None:
@@ -138,6 +174,7 @@ def _tell_doubt(task: SelectionTask, observed: Mapping[Selector, Observed]) -> N
 
 def _score(
     task: SelectionTask,
+    learned_on: SelectionTask,
     wanted: Sequence[Wanted],
     observed: Mapping[Selector, Observed],
     *,
@@ -148,7 +185,10 @@ def _score(
     for selector, own in _by_selector(wanted).items():
         start = working_time(task.checkpointing)
         try:
-            scores = scored(selector, task, observed[selector])
+            if learned_on is task:
+                scores = scored(selector, task, observed[selector])
+            else:
+                scores = score_all(selector, task, learned_on, observed[selector])
         except Exception as error:
             if on_failure is None:
                 raise

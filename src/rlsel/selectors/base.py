@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -146,12 +146,16 @@ class Needs:
             sees each batch before it. Where several selectors return the same observer, it watches once.
         weighs: Whether that observer has a method `actions`, which `training.weighting=policy` weights the target's
             loss by.
+        on_part: Whether a part of very many samples is enough to learn on (`Dataset.learn_on`): the method looks at
+            nothing of the training but the features at its end, or judges samples that it has not learned on
+            (`JudgesUnseen`).
     """
 
     training: bool = False
     clean_epochs: frozenset[int] = frozenset()
     watch: Callable[[Recording], Observer] | None = None
     weighs: bool = False
+    on_part: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +268,21 @@ class Selector(Protocol):
         Raises:
             ConfigurationError: if the task does not fit the method.
             DataError: if the data does not.
+        """
+        ...
+
+
+@runtime_checkable
+class JudgesUnseen(Protocol):
+    """A selection method that can learn on a part of the samples and judge all."""
+
+    def score_all(self, task: SelectionTask, part: SelectionTask, observed: Observed) -> Scores:
+        """Scores every training sample.
+
+        Args:
+            task: All that is selected from.
+            part: The same task with a part of its samples.
+            observed: What was seen of the training on the part.
         """
         ...
 

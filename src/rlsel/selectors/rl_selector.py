@@ -10,24 +10,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from rlsel.checks import int_at_least, number_between, one_of, positive_int
 from rlsel.cover.duplicates import near_duplicate_groups
+from rlsel.cover.neighbours import Rows
 from rlsel.cover.settings import CoverSettings
 from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
+from rlsel.models.target import TargetModel
 from rlsel.policy.a2c import A2C
 from rlsel.policy.label_errors import label_error_probability
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
+from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.provenance import Outcome
 from rlsel.randomness import Streams
 from rlsel.selectors.base import FINAL, Needs, Observed, Recording, Scores, SelectionTask, Uses, recording_to_use
 from rlsel.selectors.evidence import behaviour_of
-from rlsel.selectors.features import selection_features
+from rlsel.selectors.features import ModelRows, selection_features
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.trials import try_variants
@@ -40,6 +44,10 @@ _LEAST_LEARNED_RATIO = 0.5
 """A policy with a price learns for no smaller share. Where it keeps few samples, the keep probability of most is close
 to 0, and there neither reward nor entropy moves a logit: those of easy samples end anywhere, while `sample` draws by
 them. At the optimum the price moves all logits by the same amount, so that the threshold can move afterwards."""
+
+
+_JUDGED_TOGETHER = 65_536
+"""Samples whose features are computed and judged together, of very many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +125,7 @@ class RLSelector:
             clean_epochs=frozenset() if own_features else frozenset({FINAL}),
             watch=lambda recording: self._watch(task, recording),
             weighs=True,
+            on_part=True,
         )
 
     def _watch(self, task: SelectionTask, recording: Recording) -> PolicyLearner:
@@ -153,7 +162,37 @@ class RLSelector:
         scores = self.scores(learner.judge(self.ratio), features, task.dataset)
         return replace(scores, outcome=outcome, shared_seconds=spent_before)
 
-    def scores(self, logits: Tensor, features: Tensor, dataset: Dataset) -> Scores:
+    def score_all(self, task: SelectionTask, part: SelectionTask, observed: Observed) -> Scores:
+        """Scores every sample by a policy that learned on a part of them.
+
+        All are judged alike, by their features, those of the part as well: what is known of these from their training
+        would set them apart from the others.
+        """
+        learned = self.score(part, observed)
+        learner = observed.observer
+        if not isinstance(learner, PolicyLearner):
+            raise TypeError("RL-Selector scores with the learner that its needs() asked for")
+        stored = learner.stored()
+        rows: Rows = (
+            ModelRows(_trained(observed), task.dataset, task.fabric) if task.features is None else task.features
+        )
+        judged = torch.cat(
+            [
+                stored.networks.judge(rows[positions], self.policy, ratio=self.ratio)
+                for positions in torch.split(torch.arange(len(task)), _JUDGED_TOGETHER)
+            ]
+        )
+        calibration = Calibration(
+            reward=self.as_learned(stored).reward,
+            entropy_weight=self.policy.entropy_weight,
+            ratio=self.ratio,
+            num_classes=task.dataset.num_classes,
+            size=len(task),
+        )
+        scores = self.scores(calibration.unseen(judged, stored.evidence), rows, task.dataset)
+        return replace(scores, outcome=learned.outcome, shared_seconds=learned.shared_seconds)
+
+    def scores(self, logits: Tensor, features: Rows, dataset: Dataset) -> Scores:
         """Returns what a set is drawn by.
 
         Args:
@@ -202,3 +241,9 @@ class RLSelector:
         learning = LearningSettings(rollout=min(self.rollout, max(1, size // 10)), price_rate=self.price_rate)
         method = replace(self, ratio=self._learned_ratio)
         return PolicyLearner(method, learning, size=size, seed=seed, recording=recording)
+
+
+def _trained(observed: Observed) -> TargetModel:
+    if observed.model is None:
+        raise ValueError("the selector asked for a training, but none was observed")
+    return observed.model

@@ -17,6 +17,9 @@ _CPU_BATCH, _BATCH = 128, 512
 """Images in a batch on a CPU and elsewhere. The outputs of the layers of a residual network for 512 images do not fit
 into the caches of a CPU, where a pass with such batches takes twice as long."""
 
+_ROWS = 4096
+"""Rows of features in a batch of `feature_pass`."""
+
 
 def clean_pass(model: TargetModel, dataset: Dataset, split: Split, *, fabric: Fabric) -> CleanPass:
     """Runs a model over a split: un-augmented, in evaluation mode, in order.
@@ -44,6 +47,37 @@ def clean_pass(model: TargetModel, dataset: Dataset, split: Split, *, fabric: Fa
             features.append(output.features.float().cpu())
     model.train(was_training)
     return CleanPass(logits=torch.cat(logits), features=torch.cat(features))
+
+
+def feature_pass(model: TargetModel, dataset: Dataset, positions: Tensor, *, fabric: Fabric) -> Tensor:
+    """Computes the features of some training samples as `clean_pass` does; no array but the result grows with them.
+
+    Args:
+        model: In evaluation mode.
+        dataset: Says how images are normalised.
+        positions: (B,) int64 in its training split.
+        fabric: The device and the precision.
+
+    Returns:
+        (B, D) float32 on the CPU.
+    """
+    features = torch.empty(len(positions), 0)
+    done = 0
+    with torch.no_grad(), fabric.autocast():
+        for batch in load_batches(
+            dataset,
+            dataset.train,
+            torch.split(positions, _ROWS),
+            device=fabric.device,
+            augmentation=None,
+            generator=None,
+        ):
+            of_batch = model(batch.images).features.float().cpu()
+            if not features.shape[1]:
+                features = torch.empty(len(positions), of_batch.shape[1])
+            features[done : done + len(of_batch)] = of_batch
+            done += len(of_batch)
+    return features
 
 
 @dataclass(frozen=True, kw_only=True)
