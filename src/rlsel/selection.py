@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from rlsel.data.description import tell
 from rlsel.export import ResolvedExport
-from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Selector, scored
+from rlsel.selectors.base import FINAL, Needs, Observed, Scores, SelectionTask, Selector, scored, uses
 from rlsel.selectors.features import doubt_about
 from rlsel.selectors.part import part_of, score_all
 from rlsel.selectors.target_training import SharedTraining
