@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.utils.data import TensorDataset
 
+from rlsel import coreset as module
 from rlsel.coreset import Coreset, indices_sha256
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import Mode, ResolvedExport, choose
+from rlsel.formats.rows import paths_of
+from rlsel.formats.writing import export_coreset
 from rlsel.provenance import DatasetRecord, Provenance, RatioRecord, ScoreRecord, SelectorRecord
 
 
@@ -250,6 +253,22 @@ def test_saving_again_leaves_nothing_of_the_coreset_before(tmp_path: Path) -> No
     assert Coreset.load(tmp_path).near_duplicates.tolist() == [0, 0, 2, 3]  # type: ignore[union-attr]
     small().save(tmp_path)
     assert Coreset.load(tmp_path).near_duplicates is None
+
+
+def test_very_many_samples_get_a_table_where_it_names_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small().save(tmp_path)
+    monkeypatch.setattr(module, "MOST_ROWS", 3)
+    small().save(tmp_path)  # over one that has a table
+    assert not (tmp_path / "selected.csv").exists()
+    loaded = Coreset.load(tmp_path)
+    assert paths_of(loaded) is None
+    table = export_coreset(loaded, "csv", tmp_path / "asked.csv").read_text().splitlines()
+    assert table[1].startswith("0,0,2.5,1")
+    named = replace(small(), paths=("a", "b", "c", "d"))
+    named.save(tmp_path)
+    assert paths_of(Coreset.load(tmp_path)) == ("a", "b", "c", "d")
 
 
 def test_an_interrupted_save_is_no_coreset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,9 @@ SCHEMA_VERSION = 2
 INDICES_FILE, SCORES_FILE, LABELS_FILE, HARDNESS_FILE = "indices.npy", "scores.npy", "labels.npy", "hardness.npy"
 HELD_OUT_FILE, TABLE_FILE, RECORD_FILE = "held_out.npy", "selected.csv", "coreset.json"
 NEAR_DUPLICATES_FILE = "near_duplicates.npy"
+MOST_ROWS = 1_000_000
+"""Samples up to which a table is written unasked; `rlsel export format=csv` writes any."""
+
 _ARRAY_FILES = (INDICES_FILE, SCORES_FILE, LABELS_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE)
 
 _REMEDY = "give the folder that `rlsel select` printed, or the indices.npy in it"
@@ -132,6 +135,11 @@ class Coreset:
         return len(self.indices)
 
     @property
+    def has_table(self) -> bool:
+        """Whether its folder has `selected.csv`: not for more than a million samples, unless it names their files."""
+        return self.paths is not None or len(self.scores) <= MOST_ROWS
+
+    @property
     def class_counts(self) -> tuple[int, ...]:
         """How many samples of each of the C classes are kept."""
         counts = np.bincount(self.labels[self.indices], minlength=self.provenance.dataset.num_classes)
@@ -162,7 +170,7 @@ class Coreset:
             self._write(folder)
 
     def _write(self, folder: Path) -> None:
-        for stale in (SUMS_FILE, RECORD_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE):
+        for stale in (SUMS_FILE, RECORD_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE, TABLE_FILE):
             remove_file(folder / stale)
         if self.policy is not None:
             self.policy.save(folder)
@@ -175,15 +183,16 @@ class Coreset:
             write_array(folder / NEAR_DUPLICATES_FILE, self.near_duplicates)
         if len(self.held_out):
             write_array(folder / HELD_OUT_FILE, self.held_out)
-        write_table(
-            folder / TABLE_FILE,
-            self.indices,
-            scores=self.scores,
-            labels=self.labels,
-            label_values=self.provenance.dataset.label_values,
-            class_names=self.provenance.dataset.class_names,
-            paths=self.paths,
-        )
+        if self.has_table:
+            write_table(
+                folder / TABLE_FILE,
+                self.indices,
+                scores=self.scores,
+                labels=self.labels,
+                label_values=self.provenance.dataset.label_values,
+                class_names=self.provenance.dataset.class_names,
+                paths=self.paths,
+            )
         write_json(folder / RECORD_FILE, self._record())
         seal(folder)
 

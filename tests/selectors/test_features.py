@@ -23,7 +23,7 @@ def test_the_users_features_need_no_training(feature_task: FeatureTask) -> None:
 def test_otherwise_the_final_clean_pass_is_used(feature_task: FeatureTask) -> None:
     task = feature_task(torch.tensor([0, 0, 1, 1]))
     clean = CleanPass(logits=torch.rand(4, 2), features=torch.rand(4, 3))
-    assert feature_needs(task) == Needs(training=True, clean_epochs=frozenset({FINAL}))
+    assert feature_needs(task) == Needs(training=True, clean_epochs=frozenset({FINAL}), on_part=True)
     assert selection_features(task, Observed(clean={FINAL: clean})) is clean.features
 
 

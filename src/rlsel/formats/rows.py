@@ -129,6 +129,8 @@ def paths_of(coreset: Coreset) -> Sequence[str] | None:
     if coreset.paths is not None or coreset.folder is None:
         return coreset.paths
     table = coreset.folder / TABLE_FILE
+    if not table.exists() and not coreset.has_table:
+        return None
     try:
         return read_paths(table, len(coreset.scores))
     except OSError as error:
