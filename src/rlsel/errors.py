@@ -22,3 +22,7 @@ class CoresetError(RlselError):
 
 class StorageError(RlselError):
     """A result cannot be written: no permission, no space, or a file in the way."""
+
+
+class ProcessError(RlselError):
+    """One of several processes that work together is gone."""

@@ -14,8 +14,7 @@ from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
 from rlsel.errors import CoresetError
-from rlsel.paying import closing
-from rlsel.runs.checkpoint import checkpoint_at, training_checkpoint
+from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.layout import settings_hash
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Plan, Planned, begun_as_planned
@@ -37,7 +36,7 @@ def make(
     request: Sequence[Planned] = (),
     on_failure: OnFailure[Planned] | None = None,
 ) -> None:
-    """Makes coresets in their run folders.
+    """Makes coresets in their run folders; of several processes that train together, the first writes them.
 
     Args:
         planned: What to make, at least one, all of the task's data, model, training and seed.
@@ -55,13 +54,18 @@ def make(
     recorded = {one: found for one in fresh if (found := _recorded_scores(one, note)) is not None}
     coresets: list[Coreset] = []
     training_seconds = 0.0
+    rest = [one for one in planned if one not in recorded]
+    task.fabric.processes.any(False)  # nothing is written before all processes have seen what is there
+    if task.fabric.processes.rank > 0:
+        _take_part(rest, request, task, resume=resume)
+        return
     with begun_as_planned(planned):
         for one, found in recorded.items():
             with reported([one], on_failure):
                 coresets.append(_cut_again(one, task, found))
-        rest = [one for one in planned if one not in recorded]
         if rest:
             with _checkpoint(rest, request, resume=resume) as (checkpointing, watching):
+                task.fabric.processes.any(False)
                 made, training_seconds = _train_and_make(
                     rest,
                     replace(task, checkpointing=checkpointing),
@@ -72,6 +76,21 @@ def make(
             coresets += made
     if on_failure is None:
         task.reporter.note(closing(coresets, run=planned[0].folder.path, training_seconds=training_seconds))
+
+
+def _take_part(planned: Sequence[Planned], request: Sequence[Planned], task: SelectionTask, *, resume: bool) -> None:
+    """Trains and scores with the first of several processes, which alone writes what comes of it."""
+    if not planned:
+        return
+    task.fabric.processes.any(False)  # the first has settled what is taken up again
+    checkpointing, watching = None, []
+    if resume:
+        checkpointing = checkpoint_at(*_place(request), writes=False)
+        watching = _watching(checkpointing, planned, request)
+    for _ in select_from(
+        replace(task, checkpointing=checkpointing), [one.wanted for one in planned], watching=watching
+    ):
+        pass
 
 
 def coreset_of(made: Made, plan: Plan, task: SelectionTask, *, parent: Path | None = None) -> Coreset:
@@ -112,10 +131,16 @@ def _checkpoint(
         if len(request) > 1:
             if not set(together) <= _interrupted(request):  # none, or what was made then is damaged now
                 checkpointing.remove()
-            place, digests = checkpointing.part(_TOGETHER), {"digests": together}
-            together = kept(place, lambda: digests)["digests"]
-        selectors = {one.plan.digest: one.wanted.selector for one in request}
-        yield checkpointing, list(dict.fromkeys(selectors[one] for one in together))
+            kept(checkpointing.part(_TOGETHER), lambda: {"digests": together})
+        yield checkpointing, _watching(checkpointing, planned, request)
+
+
+def _watching(checkpointing: Checkpointing, planned: Sequence[Planned], request: Sequence[Planned]) -> list[Selector]:
+    """Returns the methods that a training is for: those that it began with."""
+    found = already_kept(checkpointing.part(_TOGETHER))
+    together = [one.plan.digest for one in planned] if found is None else found["digests"]
+    selectors = {one.plan.digest: one.wanted.selector for one in request}
+    return list(dict.fromkeys(selectors[one] for one in together))
 
 
 def _train_and_make(

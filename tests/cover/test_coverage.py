@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import pytest
@@ -209,3 +210,35 @@ def test_settings_are_checked() -> None:
         CoverSettings(reduction="max")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match=r"cover\.refresh_every must be an integer of at least 1, got 0"):
         CoverSettings(refresh_every=0)
+
+
+class OneOf:
+    """A process that keeps its own share of the sums."""
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+    def gather(self, own: Tensor, lengths: Sequence[int]) -> Tensor:
+        raise AssertionError
+
+    def sum(self, own: Tensor) -> Tensor:
+        return own
+
+    def any(self, own: bool) -> bool:
+        raise AssertionError
+
+    def take_from_first(self, tensors: Iterable[Tensor]) -> None:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(("classes", "size"), [(4, 3), (1, 2)])
+def test_processes_share_the_distances_of_classes_and_of_one_large_class(classes: int, size: int) -> None:
+    features, _ = made(3, 700)
+    labels = torch.arange(700) % classes
+    shares = [
+        coverage(features, labels, num_classes=classes, reduction="sum", processes=OneOf(rank, size))
+        for rank in range(size)
+    ]
+    whole = coverage(features, labels, num_classes=classes, reduction="sum")
+    assert torch.allclose(torch.stack(shares).sum(dim=0), whole, rtol=1e-5)
+    assert all(share.sum() > 0.15 * whole.sum() for share in shares), "none has nothing to do"

@@ -138,3 +138,11 @@ def test_a_crop_that_does_not_fit_is_refused() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match=f"augmentation.{next(iter(wrong))} must be an integer of at least"):
         Augmentation(**wrong)
+
+
+def test_a_part_of_a_batch_is_changed_as_it_is_among_all() -> None:
+    images = torch.rand(7, 2, 6, 6, generator=torch.Generator().manual_seed(1))
+    settings = Augmentation(crop_padding=2, flip=True, cutout=2)
+    whole = augment(images, settings, torch.Generator().manual_seed(0))
+    part = augment(images[2:5], settings, torch.Generator().manual_seed(0), rows=slice(2, 5), of=7)
+    assert torch.equal(part, whole[2:5])

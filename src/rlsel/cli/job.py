@@ -27,12 +27,14 @@ from rlsel.cli.help import help_text
 from rlsel.cli.options import Options, parse_options
 from rlsel.cli.output import print_error, print_result
 from rlsel.cli.table import GROUPS, OPTIONAL, Command
+from rlsel.cli.together import run_together
 from rlsel.cli.trust import opened_packages
 from rlsel.cli.typed import given_paths
 from rlsel.commands.outcomes import PartlyFailedError
 from rlsel.errors import ConfigurationError, RlselError
 from rlsel.importing import targets_from
-from rlsel.structure import absolute_path, as_node
+from rlsel.processes import process_count
+from rlsel.structure import absolute_path, as_node, convert
 
 _NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
 
@@ -86,6 +88,9 @@ class Job:
     def _run(self, config: DictConfig, settings: HydraConf, label: str) -> Outcome:
         try:
             composed = read_composed(config, settings, self.command)
+            if (processes := _processes_to_start(composed, self.command)) > 1:
+                code, last_line = run_together(sys.argv, processes)
+                return Outcome(code=code, folder=None if code else last_line, run_dir=_given_folder(composed))
             alone = settings.runtime.choices["hydra/launcher"] == "basic"
             with (
                 targets_from(opened_packages(composed, settings)),
@@ -109,6 +114,22 @@ class Job:
         except Exception:  # noqa: BLE001 - Hydra would print lines of its own
             return _internal_failure(label)
         return Outcome(code=0, folder=str(folder), run_dir=_given_folder(composed))
+
+
+def _processes_to_start(composed: Composed, command: Command) -> int:
+    """Returns how many processes are to run the command together; 1 where this one is to run it.
+
+    Raises:
+        ConfigurationError: if the command cannot be run by several.
+    """
+    device = composed.nodes.get("device") or {}
+    asked, started = convert(device.get("processes", 1), int, "device.processes"), process_count()
+    if not command.shares_model and max(asked, started) > 1:
+        raise ConfigurationError(
+            f"device.processes must be 1 for rlsel {command.name}, got {max(asked, started)}: only select and "
+            "train-on-subset train one model in several processes"
+        )
+    return asked if started == 1 else 1
 
 
 def _given_folder(composed: Composed) -> str | None:

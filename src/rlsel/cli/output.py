@@ -4,10 +4,12 @@ import os
 import sys
 import traceback
 
+from rlsel.processes import own_rank
+
 
 def is_main_process() -> bool:
     """Returns whether this is the process that the user started, and not one that shares a model with it."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    return own_rank() == 0
 
 
 def print_result(text: str) -> None:

@@ -35,6 +35,7 @@ class Command:
         request: The import path of the dataclass whose docstring describes its keys.
         keys: The top-level keys of its configuration; any other is refused.
         positional: The key that a path without a key stands for; None for no such path.
+        shares_model: Whether several processes can train its model together.
         run: Builds the request from the composed configuration, carries it out and returns the absolute run folder.
     """
 
@@ -46,6 +47,7 @@ class Command:
     request: str
     keys: frozenset[str]
     positional: str | None = None
+    shares_model: bool = False
     run: Callable[[Composed, Reporter], Path]
 
     @property
@@ -79,6 +81,7 @@ COMMANDS: Mapping[str, Command] = _table(
         | {"dataset", "model", "training", "seed", "ratio", "tolerance", "features"}
         | {"for_model", "for_steps", "for_epochs"}
         | {"selector", "selectors", "policy", "reward", "cover", "export", "report"},
+        shares_model=True,
         run=builders.select,
     ),
     Command(
@@ -139,6 +142,7 @@ COMMANDS: Mapping[str, Command] = _table(
         ),
         request="rlsel.commands.requests.TrainOnSubsetRequest",
         keys=_EVERYWHERE | {"coreset", "ratio", "dataset", "model", "training", "seed", "evaluation"},
+        shares_model=True,
         run=builders.train_on_subset,
     ),
     Command(

@@ -11,9 +11,11 @@ from rlsel.commands.missing import make_missing, taken
 from rlsel.commands.report import report
 from rlsel.commands.requests import ReportRequest, SelectRequest
 from rlsel.data.dataset import Dataset
+from rlsel.errors import ConfigurationError
 from rlsel.making import make
 from rlsel.paying import closing
 from rlsel.predicting import AutoPlan, choose_ratio
+from rlsel.processes import process_count
 from rlsel.runs.checkpoint import training_checkpoint
 from rlsel.runs.datasets import features_digest, read_dataset, read_features
 from rlsel.runs.folder import begun, check_writable, note_damage
@@ -35,6 +37,7 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
         RlselError: for a user's mistake; no folder is left then.
     """
     began = time.monotonic()
+    _check_processes(request)
     if request.tolerance is not None:
         found = _find_ratio(request, reporter, began)
         if request.report:
@@ -50,6 +53,18 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
     if request.report:
         _show([one.folder.path for one in planned], request, reporter)
     return folder
+
+
+def _check_processes(request: SelectRequest) -> None:
+    """Refuses what several processes cannot do together."""
+    if process_count() == 1:
+        return
+    for key, chosen in (("ratio=auto", request.tolerance is not None), ("report=true", request.report)):
+        if chosen:
+            raise ConfigurationError(
+                f"device.processes must be 1 with {key}, got {process_count()}: give a ratio, and make the page "
+                "afterwards with rlsel report"
+            )
 
 
 def _show(folders: Sequence[Path], request: SelectRequest, reporter: Reporter) -> None:

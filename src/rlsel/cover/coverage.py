@@ -24,6 +24,7 @@ from torch import Tensor
 
 from rlsel.cover.distances import TILE_ELEMENTS, pairwise_distances
 from rlsel.cover.landmarks import EXACT_UP_TO, landmark_coverage
+from rlsel.processes import ALONE, Processes
 
 _UPPER_ROWS = 256  # fewer save more of the lower half, and make slower matrix products
 
@@ -41,6 +42,7 @@ def coverage(
     num_classes: int,
     distance: Literal["euclidean", "cosine"] = "euclidean",
     reduction: Literal["mean", "sum"] = "mean",
+    processes: Processes = ALONE,
 ) -> Tensor:
     """Computes E_c, the coverage of every sample by its class; an estimate for a class above `EXACT_UP_TO` samples.
 
@@ -50,22 +52,27 @@ def coverage(
         num_classes: C.
         distance: See `pairwise_distances`.
         reduction: `sum` over the class as in the paper, or `mean` over the other samples of the class.
+        processes: Share the distances; the rounding of the sums depends on how many they are.
 
     Returns:
         (N,) float32 on the device of the features; 0 for the only sample of a class.
     """
     result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
-    for members in class_members(labels, num_classes):
+    for turn, members in enumerate(class_members(labels, num_classes)):
         members = members.to(features.device)
         if len(members) > EXACT_UP_TO:
             mean = landmark_coverage(features[members], distance=distance).mean
             result[members] = mean if reduction == "mean" else mean * (len(members) - 1)
             continue
         sums = torch.zeros(len(members), dtype=features.dtype, device=features.device)
-        for tile, distances in distance_tiles(features[members], distance, upper=True):
+        # the first tile of each class in turn: small classes have no other
+        own = (processes.rank - turn) % processes.size
+        for tile, distances in distance_tiles(features[members], distance, upper=True, every=(own, processes.size)):
             sums[tile] += distances.sum(dim=1)
             sums[tile.stop :] += distances[:, tile.stop - tile.start :].sum(dim=0)
         result[members] = sums.float()
+    result = processes.sum(result)
+    for members in class_members(labels, num_classes):
         if reduction == "mean" and len(members) > 1:
             result[members] /= len(members) - 1
     return result
@@ -100,7 +107,11 @@ def cover_counts(
 
 
 def distance_tiles(
-    features: Tensor, distance: Literal["euclidean", "cosine"], *, upper: bool = False
+    features: Tensor,
+    distance: Literal["euclidean", "cosine"],
+    *,
+    upper: bool = False,
+    every: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yields row slices of the distance matrix of one class, with an exact zero between a sample and itself.
 
@@ -108,6 +119,7 @@ def distance_tiles(
         features: (n, D) of the class.
         distance: See `pairwise_distances`.
         upper: Whether a slice starts at the column of its first row: the matrix is symmetric, and half of it is enough.
+        every: (first, step): only these of the slices, as in `range`.
     """
     if distance == "euclidean" and len(features):
         features = features - features.mean(dim=0)  # the rounding of matrix products grows with the distance from zero
@@ -115,7 +127,8 @@ def distance_tiles(
     rows = max(1, TILE_ELEMENTS // max(1, size))
     if upper:
         rows = min(rows, _UPPER_ROWS)
-    for start in range(0, size, rows):
+    first_slice, step = every
+    for start in range(first_slice * rows, size, step * rows):
         tile = slice(start, min(start + rows, size))
         first = start if upper else 0
         distances = pairwise_distances(features[tile], features[first:], distance)

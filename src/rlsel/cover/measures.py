@@ -17,12 +17,20 @@ from rlsel.cover.distances import pairwise_distances
 from rlsel.cover.landmarks import EXACT_UP_TO
 from rlsel.cover.neighbours import nearest_neighbours_by_class
 from rlsel.cover.settings import CoverSettings
+from rlsel.processes import ALONE, Processes
 
 _BANDWIDTH_SAMPLES = 1000
 """Samples of a class between which the median distance is measured; it changes little with more."""
 
 
-def measure_redundancy(features: Tensor, labels: Tensor, settings: CoverSettings, *, num_classes: int) -> Tensor:
+def measure_redundancy(
+    features: Tensor,
+    labels: Tensor,
+    settings: CoverSettings,
+    *,
+    num_classes: int,
+    processes: Processes = ALONE,
+) -> Tensor:
     """Measures how little redundant every sample is, in the way that the settings name.
 
     Args:
@@ -30,6 +38,7 @@ def measure_redundancy(features: Tensor, labels: Tensor, settings: CoverSettings
         labels: (N,) int64 in [0, `num_classes`).
         settings: The measure and the distance.
         num_classes: C.
+        processes: Share the distances of E_c; of other measures each computes all.
 
     Returns:
         (N,) float32 on the device of the features, high = not redundant; 0 for the only sample of a class.
@@ -50,6 +59,7 @@ def measure_redundancy(features: Tensor, labels: Tensor, settings: CoverSettings
                 num_classes=num_classes,
                 distance=settings.distance,
                 reduction=settings.reduction,
+                processes=processes,
             )
 
 

@@ -38,7 +38,14 @@ class Augmentation:
             positive_int("augmentation.crop", self.crop)
 
 
-def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor,
+    settings: Augmentation,
+    generator: torch.Generator,
+    *,
+    rows: slice | None = None,
+    of: int | None = None,
+) -> Tensor:
     """Augments a batch, with independent draws for each image.
 
     The same five numbers are drawn for an image whatever is switched on, so that the crops of a run with cutout are
@@ -48,19 +55,23 @@ def augment(images: Tensor, settings: Augmentation, generator: torch.Generator) 
         images: (B, C, H, W) float, normalised: zero is the mean of the data set, and what is padded or cut out.
         settings: What is done.
         generator: A CPU generator; the images may be on any device.
+        rows: Which of a larger batch the images are: they are changed as they would be among all. None for all.
+        of: The size of that batch.
 
     Returns:
         (B, C, H', W') where H' and W' are `settings.crop`, or H and W without it; channels last in memory. The input
         is not changed.
     """
     count, channels, height, width = images.shape
-    draws = torch.rand(5, count, generator=generator, dtype=torch.float64)
-    rows = images.permute(0, 2, 3, 1).reshape(count, height, width * channels)
+    draws = torch.rand(5, count if of is None else of, generator=generator, dtype=torch.float64)
+    if rows is not None:
+        draws = draws[:, rows]
+    pixels = images.permute(0, 2, 3, 1).reshape(count, height, width * channels)
     if settings.crop_padding or settings.flip or settings.crop is not None:
-        rows = _crop_and_flip(rows, channels, settings, draws[:3])
+        pixels = _crop_and_flip(pixels, channels, settings, draws[:3])
     if settings.cutout:
-        rows = _cut_out(rows, channels, settings.cutout, draws[3:])
-    return rows.view(count, rows.shape[1], -1, channels).permute(0, 3, 1, 2)
+        pixels = _cut_out(pixels, channels, settings.cutout, draws[3:])
+    return pixels.view(count, pixels.shape[1], -1, channels).permute(0, 3, 1, 2)
 
 
 def _crop_and_flip(rows: Tensor, channels: int, settings: Augmentation, draws: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -60,6 +60,7 @@ def load_batches(
     device: torch.device,
     augmentation: Augmentation | None,
     generator: torch.Generator | None,
+    own_rows: Callable[[int], slice] | None = None,
 ) -> Iterator[ImageBatch]:
     """Yields normalised batches of a split, in order.
 
@@ -73,17 +74,21 @@ def load_batches(
         augmentation: What the images go through; None for clean images, cropped in the middle where the data set
             has a crop.
         generator: A CPU generator for the augmentation.
+        own_rows: Returns, of a batch of so many samples, those to load; each is changed by the augmentation as it would
+            be among all. None for all.
 
     Raises:
         DataError: if a file cannot be read.
     """
     if augmentation is not None and generator is None:
         raise ValueError("an augmentation needs a generator")
-    for indices, raw in zip(index_batches, split.images.batches(index_batches), strict=True):
+    rows = [slice(0, len(batch)) if own_rows is None else own_rows(len(batch)) for batch in index_batches]
+    parts = [batch[own] for batch, own in zip(index_batches, rows, strict=True)]
+    for indices, raw, own, whole in zip(parts, split.images.batches(parts), rows, index_batches, strict=True):
         images = raw.to(device, non_blocking=True)
         if dataset.crop is not None and (augmentation is None or augmentation.crop is None):
             images = centre_crop(images, dataset.crop)
         images = normalise(images, dataset)
         if augmentation is not None and generator is not None:
-            images = augment(images, augmentation, generator)
+            images = augment(images, augmentation, generator, rows=own, of=len(whole))
         yield ImageBatch(indices, images, split.labels[indices].to(device, non_blocking=True))

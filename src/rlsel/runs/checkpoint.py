@@ -9,9 +9,15 @@ from pathlib import Path
 from rlsel.training.resuming import Checkpointing
 
 
-def checkpoint_at(folder: Path, digest: str) -> Checkpointing:
-    """Returns the place of the checkpoint of a training with these settings in a run folder."""
-    return Checkpointing(path=folder / f".training-{digest}.ckpt")
+def checkpoint_at(folder: Path, digest: str, *, writes: bool = True) -> Checkpointing:
+    """Returns the place of the checkpoint of a training with these settings in a run folder.
+
+    Args:
+        folder: The run folder.
+        digest: Hash of the settings.
+        writes: Whether anything is saved there; of several processes that train together, only the first does.
+    """
+    return Checkpointing(path=folder / f".training-{digest}.ckpt", writes=writes)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from rlsel.evaluation.robustness import FurtherDataset
 from rlsel.evaluation.subset_training import SubsetResult, train_on
 from rlsel.files import write_array, write_json
 from rlsel.run_files import seal
-from rlsel.runs.checkpoint import training_checkpoint
+from rlsel.runs.checkpoint import checkpoint_at, training_checkpoint
 from rlsel.runs.folder import RunFolder, begun
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.settings import RunSettings
@@ -56,6 +57,20 @@ def train_in(
     Raises:
         RlselError: for a user's mistake; no folder is left then.
     """
+    train = partial(
+        train_on,
+        dataset,
+        dataset.places_in_train(torch.from_numpy(positions)).numpy(),
+        model=settings.model,
+        settings=settings.training,
+        fabric=fabric,
+        seed=settings.seed,
+        reporter=reporter,
+        dynamic=settings.dynamic,
+        further=further,
+    )
+    if fabric.processes.rank > 0:  # it takes part, and the first process writes what comes of it
+        return train(checkpointing=checkpoint_at(folder.path, folder.digest, writes=False) if resume else None)[0]
     with (
         begun([folder], "train-on-subset", [recorded]),
         training_checkpoint(folder.path, folder.digest, resume=resume) as checkpointing,
@@ -63,19 +78,7 @@ def train_in(
         tell(dataset, reporter.note)
         write_array(folder.path / INDICES_FILE, positions)
         metrics = MetricsFile(folder.path / METRICS_FILE)
-        result, model = train_on(
-            dataset,
-            dataset.places_in_train(torch.from_numpy(positions)).numpy(),
-            model=settings.model,
-            settings=settings.training,
-            fabric=fabric,
-            seed=settings.seed,
-            reporter=reporter,
-            dynamic=settings.dynamic,
-            further=further,
-            on_epoch=lambda record: metrics.append(record.training),
-            checkpointing=checkpointing,
-        )
+        result, model = train(on_epoch=lambda record: metrics.append(record.training), checkpointing=checkpointing)
         save_tensors(folder.path / MODEL_FILE, model.state_dict())
         write_json(folder.path / RESULT_FILE, asdict(result))
         seal(folder.path)

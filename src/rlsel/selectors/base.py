@@ -20,6 +20,7 @@ from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
 from rlsel.export import ExportSettings
 from rlsel.models.target import ModelSpec, TargetModel
+from rlsel.processes import ALONE, Processes
 from rlsel.provenance import Outcome
 from rlsel.selectors.evidence import EvidenceCollector
 from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics
@@ -98,9 +99,9 @@ class Recording:
         collectors: The evidence that was asked for, by how the cover is measured.
     """
 
-    def __init__(self, labels: Tensor, num_classes: int) -> None:
-        """Prepares for samples with these (N,) labels of `num_classes` classes."""
-        self._labels, self.num_classes = labels, num_classes
+    def __init__(self, labels: Tensor, num_classes: int, *, processes: Processes = ALONE) -> None:
+        """Prepares for samples with these (N,) labels of `num_classes` classes; `processes` share what is measured."""
+        self._labels, self.num_classes, self._processes = labels, num_classes, processes
         self.dynamics = DynamicsRecorder(len(labels), num_classes)
         self.bank = FeatureBank(len(labels))
         self.collectors: dict[CoverSettings, EvidenceCollector] = {}
@@ -115,6 +116,7 @@ class Recording:
                 num_classes=self.num_classes,
                 dynamics=self.dynamics,
                 bank=self.bank,
+                processes=self._processes,
             )
         return self.collectors[cover]
 
@@ -132,7 +134,11 @@ class Recording:
 
 def recording_to_use(task: SelectionTask, shared: Recording) -> Recording:
     """Returns the shared recording; for features that the user brought, an empty one, since its own do not count."""
-    return shared if task.features is None else Recording(task.labels, task.dataset.num_classes)
+    return (
+        shared
+        if task.features is None
+        else Recording(task.labels, task.dataset.num_classes, processes=task.fabric.processes)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

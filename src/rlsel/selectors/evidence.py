@@ -13,6 +13,7 @@ from rlsel.cover.measures import measure_redundancy
 from rlsel.cover.settings import CoverSettings
 from rlsel.policy.label_errors import label_p_values
 from rlsel.policy.rewards import Behaviour, Evidence
+from rlsel.processes import ALONE, Processes
 from rlsel.training.dynamics import DynamicsRecorder, TrainingDynamics, other_labels
 from rlsel.training.feature_bank import FeatureBank
 from rlsel.training.observation import BatchObservation, EpochEnd
@@ -52,6 +53,7 @@ class EvidenceCollector:
         num_classes: int,
         dynamics: DynamicsRecorder,
         bank: FeatureBank,
+        processes: Processes = ALONE,
     ) -> None:
         """Prepares for N samples.
 
@@ -61,9 +63,10 @@ class EvidenceCollector:
             num_classes: C.
             dynamics: Sees each batch before this observer.
             bank: Sees each batch before this observer.
+            processes: Share the measuring.
         """
         self._cover, self._labels, self._num_classes = cover, labels, num_classes
-        self._dynamics, self._bank = dynamics, bank
+        self._dynamics, self._bank, self._processes = dynamics, bank, processes
         self._measurements = 0
         self.evidence: Evidence | None = None
 
@@ -80,7 +83,9 @@ class EvidenceCollector:
     def measured(self, features: Tensor, behaviour: Behaviour | None) -> Evidence:
         """Returns the evidence with one more measurement, on (N, D) features, without keeping it."""
         labels = self._labels.to(features.device)
-        raw = measure_redundancy(features, labels, self._cover, num_classes=self._num_classes)
+        raw = measure_redundancy(
+            features, labels, self._cover, num_classes=self._num_classes, processes=self._processes
+        )
         standardised = standardise_within_classes(raw, labels, num_classes=self._num_classes).cpu()
         before = torch.zeros_like(standardised) if self.evidence is None else self.evidence.mean_cover
         mean_cover = before + (standardised - before) / (self._measurements + 1)

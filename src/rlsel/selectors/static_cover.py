@@ -17,7 +17,9 @@ from rlsel.selectors.features import feature_needs, selection_features
 def final_coverage(task: SelectionTask, observed: Observed, cover: CoverSettings) -> Tensor:
     """Computes (N,) E_c of the clean features at the end of the target training, or of the user's features."""
     features = selection_features(task, observed)
-    return measure_redundancy(features, task.labels, cover, num_classes=task.dataset.num_classes)
+    return measure_redundancy(
+        features, task.labels, cover, num_classes=task.dataset.num_classes, processes=task.fabric.processes
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

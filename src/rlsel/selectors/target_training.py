@@ -113,7 +113,7 @@ class SharedTraining:
     def run(self) -> list[Observed]:
         """Trains, if any selector needs it, and returns what each of them sees."""
         task = self.task
-        recording = Recording(task.labels, task.dataset.num_classes)
+        recording = Recording(task.labels, task.dataset.num_classes, processes=task.fabric.processes)
         watchers = [None if need.watch is None else need.watch(recording) for need in self.needs]
         if not any(need.training for need in self.needs):
             return [Observed(observer=watcher) for watcher in watchers]

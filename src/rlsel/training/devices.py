@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +12,8 @@ import torch
 
 from rlsel.checks import one_of, positive_int
 from rlsel.errors import ConfigurationError
-from rlsel.training.fabric import Fabric, OneProcess
-
-Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+from rlsel.processes import process_count
+from rlsel.training.fabric import Fabric, OneProcess, Precision, by_lightning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,33 +46,50 @@ class DeviceSettings:
         On a GPU, torch takes the operations that give the same bytes in every run, and warns of those that cannot.
 
         Raises:
-            ConfigurationError: if the machine has no such accelerator.
+            ConfigurationError: if the machine has no such accelerator, or not as many of them.
+            ProcessError: if another process of the same run is gone.
         """
         from threadpoolctl import threadpool_limits
 
-        fabric = self._fabric()
+        together = self._fabric()
         before = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            with threadpool_limits(self.threads), _repeatable() if fabric.device.type == "cuda" else nullcontext():
+            with (
+                threadpool_limits(self.threads),
+                together as fabric,
+                _repeatable() if fabric.device.type == "cuda" else nullcontext(),
+            ):
                 yield fabric
         finally:
             torch.set_num_threads(before)
 
-    def _fabric(self) -> Fabric:
+    def _fabric(self) -> AbstractContextManager[Fabric]:
         device = self._device()
-        if self.processes > 1:
-            raise ConfigurationError(
-                f"device.processes must be 1 in this version, got {self.processes}: use jobs= to run several at once"
-            )
-        if self.precision == "32-true":
-            return OneProcess(device=device)
-        import lightning_fabric
+        if process_count() == 1:
+            if self.processes > 1:
+                raise ConfigurationError(
+                    f"device.processes must be 1 where one process was started, got {self.processes}: start them with "
+                    "torchrun, or select with rlsel select"
+                )
+            if self.precision == "32-true":
+                return nullcontext(OneProcess(device=device))
+        return by_lightning(device.type, self.precision, self._started(device))
 
-        # it advises to compute matrix products with fewer digits, in which the distances of near duplicates drown
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        made: Fabric = lightning_fabric.Fabric(accelerator=device.type, devices=1, precision=self.precision)
-        return made
+    def _started(self, device: torch.device) -> int:
+        """Returns how many processes were started together on this machine."""
+        started = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        if self.processes not in (1, started):
+            raise ConfigurationError(
+                f"device.processes must be what torchrun --nproc-per-node says, {started}, got {self.processes}: "
+                "leave it out"
+            )
+        if device.type == "cuda" and torch.cuda.device_count() < started:
+            raise ConfigurationError(
+                f"device.processes must be at most the number of GPUs, {torch.cuda.device_count()}, got {started}: "
+                "use fewer, or device.accelerator=cpu"
+            )
+        return started
 
     def _device(self) -> torch.device:
         """Returns the first device of the accelerator."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from rlsel.data.dataset import Dataset, Split
 from rlsel.data.loading import load_batches
 from rlsel.models.target import TargetModel
+from rlsel.processes import lengths_of_parts, rows_of_part
 from rlsel.training.fabric import Fabric
 from rlsel.training.observation import CleanPass
 
@@ -37,16 +38,25 @@ def clean_pass(model: TargetModel, dataset: Dataset, split: Split, *, fabric: Fa
     model.eval()
     logits, features = [], []
     index_batches = torch.split(torch.arange(len(split)), _CPU_BATCH if fabric.device.type == "cpu" else _BATCH)
+    processes = fabric.processes
+    processes.take_from_first(model.buffers())
+    # whole batches, so that no sum is rounded in another way than by one process; a process without any would not know
+    # the widths of what it is given
+    shared = len(index_batches) >= processes.size
+    parts = lengths_of_parts(len(index_batches), processes.size)
+    lengths = [sum(map(len, index_batches[rows_of_part(parts, part)])) for part in range(processes.size)]
+    own = index_batches[rows_of_part(parts, processes.rank)] if shared else index_batches
     # no_grad and not inference_mode: others may compute gradients with what is returned
     with torch.no_grad(), fabric.autocast():
-        for batch in load_batches(
-            dataset, split, index_batches, device=fabric.device, augmentation=None, generator=None
-        ):
+        for batch in load_batches(dataset, split, own, device=fabric.device, augmentation=None, generator=None):
             output = model(batch.images)
             logits.append(output.logits.float().cpu())
             features.append(output.features.float().cpu())
     model.train(was_training)
-    return CleanPass(logits=torch.cat(logits), features=torch.cat(features))
+    seen = [torch.cat(logits), torch.cat(features)]
+    if shared:
+        seen = [processes.gather(one, lengths) for one in seen]
+    return CleanPass(logits=seen[0], features=seen[1])
 
 
 def feature_pass(model: TargetModel, dataset: Dataset, positions: Tensor, *, fabric: Fabric) -> Tensor:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from rlsel.processes import Processes
+
 
 class StopRequest:
     """Remembers the first signal that arrived while it was held back."""
@@ -40,6 +42,12 @@ class StopRequest:
             signal.signal(number, handler)
         if self.signal_number is not None:
             signal.raise_signal(self.signal_number)
+
+    def in_any(self, processes: Processes) -> bool:
+        """Returns whether a signal arrived in any of the processes; if so, it counts as having arrived in all."""
+        if processes.any(bool(self)) and not self:
+            self.signal_number = signal.SIGTERM
+        return bool(self)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from rlsel.data.loading import ImageBatch, load_batches
 from rlsel.errors import DataError
 from rlsel.models.target import ModelSpec, TargetModel
 from rlsel.randomness import Streams
+from rlsel.training.batch_norm import share_batch_norms
 from rlsel.training.evaluation import clean_pass
 from rlsel.training.fabric import Fabric
 from rlsel.training.interruption import StopRequest, signals_held_back
@@ -23,6 +24,7 @@ from rlsel.training.optimisation import build_optimizer, learning_rate_factor, s
 from rlsel.training.reporting import Reporter
 from rlsel.training.resuming import Checkpointing
 from rlsel.training.settings import TrainingSettings
+from rlsel.training.sharing import SharedBatches
 
 _EXPLODED = 1e4
 """Mean cross-entropy in an epoch from which no training recovers; that of guessing is log(number of classes)."""
@@ -126,6 +128,9 @@ class Training:
         self._streams, self._progress, self._checkpointing = streams, progress, checkpointing
         self._callbacks = callbacks or Callbacks()
         self._optimizer = build_optimizer(model, settings)
+        self._processes, self._shared = fabric.processes, SharedBatches(fabric.processes)
+        if self._processes.size > 1:
+            share_batch_norms(model)
         self._wrapped, self._fabric_optimizer = fabric.setup(model, self._optimizer)
         self._model = model
         size = len(split) if self._callbacks.passes is None else self._callbacks.passes.pass_size
@@ -162,6 +167,7 @@ class Training:
         if self._worth_saving:
             self._save()
         self._progress.reporter.finish()
+        self._processes.take_from_first(self._model.buffers())
         return self._model.eval()
 
     def _run_epoch(self) -> None:
@@ -172,12 +178,14 @@ class Training:
         with signals_held_back() as stop:
             if self._done:
                 self._look(stop)
-            for batch in self._load(batches[self._done :] if self._step < self._total else ()):
-                self._run_step(batch)
+            left: Sequence[Tensor] = batches[self._done :] if self._step < self._total else ()
+            for batch, whole in zip(self._load(left), left, strict=True):
+                self._run_step(batch, whole)
                 self._done += 1
-                if stop or self._due:
+                stopped = stop.in_any(self._processes)
+                if stopped or self._due:
                     self._save()
-                if stop:
+                if stopped:
                     return
                 self._look(stop)
                 if self._step == self._total:
@@ -189,7 +197,7 @@ class Training:
                 self._end_epoch(complete=self._done == len(batches))
             self._end_is_long = time.monotonic() - began > _LONG
             self._epoch, self._done = self._epoch + 1, 0
-            if stop or self._due:
+            if stop.in_any(self._processes) or self._due:
                 self._save()
 
     def _look(self, stop: StopRequest) -> None:
@@ -220,44 +228,61 @@ class Training:
             device=self._fabric.device,
             augmentation=self._dataset.augmentation if self._settings.augment else None,
             generator=self._augmentation,
+            own_rows=self._shared.rows,
         )
 
-    def _run_step(self, batch: ImageBatch) -> None:
+    def _run_step(self, batch: ImageBatch, whole: Tensor) -> None:
         rate = self._settings.learning_rate * learning_rate_factor(self._step, self._total, self._settings)
         set_learning_rate(self._optimizer, rate)
-        with self._streams.borrowed("layers", self._step):
+        with self._streams.borrowed(*self._shared.own_stream("layers", self._step)):
             logits, features = self._wrapped(batch.images)
         losses = nn.functional.cross_entropy(
             logits.float(), batch.labels, reduction="none", label_smoothing=self._settings.label_smoothing
         )
-        observation = BatchObservation(
-            epoch=self._epoch,
-            step=self._step,
-            indices=batch.indices,
-            labels=batch.labels,
-            logits=logits.detach().float(),
-            features=features.detach().float(),
-            losses=losses.detach(),
-        )
+        seen = (logits.detach().float(), features.detach().float(), losses.detach())
+        observation = self._observed(batch, whole, seen)
         for observer in self._callbacks.observers:
             observer.on_batch(observation)
         self._fabric_optimizer.zero_grad()
         self._fabric.backward(self._mean_loss(losses, observation))
         self._fabric_optimizer.step()
         self._step += 1
-        right = (observation.logits.argmax(dim=1) == batch.labels).sum()
-        self._sums += torch.stack([torch.full_like(right, len(losses)), observation.losses.sum(), right])
+        right = (observation.logits.argmax(dim=1) == observation.labels).sum()
+        self._sums += torch.stack([torch.full_like(right, len(whole)), observation.losses.sum(), right])
         self._progress.reporter.step(self._step)
 
+    def _observed(self, batch: ImageBatch, whole: Tensor, seen: Sequence[Tensor]) -> BatchObservation:
+        """Returns what all processes saw of the batch at the positions `whole`; this one saw `batch`."""
+        logits, features, losses = self._shared.whole(seen, len(whole))
+        alone = len(batch.labels) == len(whole)
+        return BatchObservation(
+            epoch=self._epoch,
+            step=self._step,
+            indices=whole,
+            labels=batch.labels if alone else self._split.labels[whole].to(batch.labels.device),
+            logits=logits,
+            features=features,
+            losses=losses,
+        )
+
     def _mean_loss(self, losses: Tensor, batch: BatchObservation) -> Tensor:
+        """Returns what this process is to take the gradient of, of which the processes take the mean.
+
+        Args:
+            losses: Those of its own part.
+            batch: The whole batch.
+        """
+        size = len(batch.indices)
+        rows, parts = self._shared.rows(size), self._shared.parts(size)
+        share = parts * len(losses) / size  # 1 for one process, and for parts of one length
         if self._callbacks.passes is not None:
             of_pass = self._callbacks.passes.observe(batch.indices, batch.logits, batch.labels)
-            return losses.mean() if of_pass is None else (of_pass * losses).mean()
+            return share * (losses if of_pass is None else of_pass[rows] * losses).mean()
         if self._callbacks.weigh is None:
-            return losses.mean()
+            return share * losses.mean()
         # divided by the sum of the weights: a low keep ratio must not shrink the learning rate
         weights = self._callbacks.weigh(batch.indices).to(losses.device)
-        return (weights * losses).sum() / weights.sum().clamp_min(1e-6)
+        return parts * (weights[rows] * losses).sum() / weights.sum().clamp_min(1e-6)
 
     def _end_epoch(self, *, complete: bool) -> None:
         samples, losses, right = self._sums.tolist()

@@ -31,15 +31,18 @@ class Checkpointing:
         every_seconds: Least time between two writes of it.
     """
 
-    def __init__(self, *, path: Path, every_seconds: float = 30.0, whole: Checkpointing | None = None) -> None:
+    def __init__(
+        self, *, path: Path, every_seconds: float = 30.0, writes: bool = True, whole: Checkpointing | None = None
+    ) -> None:
         """Names a place; nothing is written yet.
 
         Args:
             path: A file that ends in `.ckpt`; whoever made this removes it, and those of the parts.
             every_seconds: Least time between two writes.
+            writes: Whether files are written and removed; else this only reads what another process writes.
             whole: What this is a part of; None for a place of its own.
         """
-        self.path, self.every_seconds, self._whole = path, every_seconds, whole
+        self.path, self.every_seconds, self._writes, self._whole = path, every_seconds, writes, whole
         self._found_seconds = 0.0
         self._saved_at = time.monotonic()
 
@@ -53,7 +56,7 @@ class Checkpointing:
         """
         digest = hashlib.sha256(repr([_faithful(one) for one in what]).encode()).hexdigest()[:8]
         path = self.path.with_name(f"{self.path.stem}.{name}-{digest}.ckpt")
-        return Checkpointing(path=path, every_seconds=self.every_seconds, whole=self)
+        return Checkpointing(path=path, every_seconds=self.every_seconds, writes=self._writes, whole=self)
 
     def load(self) -> dict[str, Any] | None:
         """Returns what was saved; None where nothing was.
@@ -69,7 +72,8 @@ class Checkpointing:
         Raises:
             StorageError: if that is not possible.
         """
-        save_state(self.path, state)
+        if self._writes:
+            save_state(self.path, state)
         self._saved_at = time.monotonic()
 
     @property
@@ -88,11 +92,15 @@ class Checkpointing:
 
     def remove(self) -> None:
         """Removes the file, those of the parts, and what was half written of them."""
+        if not self._writes:
+            return
         for path in self.path.parent.glob(f"*{self.path.stem}.*"):
             path.unlink(missing_ok=True)
 
     def remove_parts(self) -> None:
         """Removes what only the parts needed."""
+        if not self._writes:
+            return
         for path in self.path.parent.glob(f"{self.path.stem}.*.ckpt"):
             path.unlink(missing_ok=True)
 
