@@ -14,7 +14,8 @@ from rlsel.applying import policy_of
 from rlsel.coreset import Coreset
 from rlsel.cutting import cut
 from rlsel.errors import CoresetError
-from rlsel.runs.checkpoint import training_checkpoint
+from rlsel.paying import closing
+from rlsel.runs.checkpoint import checkpoint_at, training_checkpoint
 from rlsel.runs.layout import settings_hash
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
 from rlsel.runs.plan import Plan, Planned, begun_as_planned

@@ -60,13 +60,13 @@ def coverage(
     result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
     for turn, members in enumerate(class_members(labels, num_classes)):
         members = members.to(features.device)
+        # the first tile of each class in turn: small classes have no other, and an estimate has one piece
+        own = (processes.rank - turn) % processes.size
         if len(members) > EXACT_UP_TO:
-            mean = landmark_coverage(features[members], distance=distance).mean
-            result[members] = mean if reduction == "mean" else mean * (len(members) - 1)
+            if own == 0:
+                result[members] = landmark_coverage(features[members], distance=distance).mean * (len(members) - 1)
             continue
         sums = torch.zeros(len(members), dtype=features.dtype, device=features.device)
-        # the first tile of each class in turn: small classes have no other
-        own = (processes.rank - turn) % processes.size
         for tile, distances in distance_tiles(features[members], distance, upper=True, every=(own, processes.size)):
             sums[tile] += distances.sum(dim=1)
             sums[tile.stop :] += distances[:, tile.stop - tile.start :].sum(dim=0)
