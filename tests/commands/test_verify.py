@@ -33,6 +33,7 @@ def test_a_small_run_of_digits_is_measured(rlsel: Callable[..., Any], run: Path)
     assert result.err.startswith("verified on 120 samples, loss measured on the test split\n")
     text = (run / "verify.json").read_text()
     content = json.loads(text)
+    assert [content.pop(name) for name in ("epochs", "left_out", "subsets")] == [[], None, None]
     found = list(numbers(content))
     assert len(found) > 1000
     assert all(math.isfinite(number) for number in found)
@@ -46,6 +47,41 @@ def test_a_small_run_of_digits_is_measured(rlsel: Callable[..., Any], run: Path)
     assert (run / "verify.json").read_text() == text
 
 
+def test_an_epoch_that_the_target_training_lacks_is_one_line(rlsel: Callable[..., Any], run: Path) -> None:
+    result = rlsel("verify", "run=run", "epochs=[1,3]")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "epochs must be numbers from 1 to 2, which the target training has, got 3" in result.err
+    assert not list(run.glob("verify.*"))
+
+
+def rows_of(path: Path) -> dict[str, Any]:
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return {row["name"]: row for row in rows[1:]}
+
+
+def test_what_trains_is_kept_line_by_line(rlsel: Callable[..., Any], run: Path) -> None:
+    arguments = ("run=run", "pairs=50", "removals=1", "left_out=2", "subsets=2")
+    assert rlsel("verify", *arguments, "epochs=[2,1]").code == 0
+    content = json.loads((run / "verify.json").read_text())
+    assert list(content["sentences"]) == [*FIGURES, "epochs", "left out", "subsets"]
+    assert [found["epoch"] for found in content["epochs"]] == [1, 2]
+    subsets = rows_of(run / "subsets.jsonl")
+    assert content["subsets"]["losses"] == [row["loss"] for row in subsets.values()]
+    assert content["subsets"]["accuracies"] == [row["accuracy"] for row in subsets.values()]
+    losses = {name: row["loss"] for name, row in rows_of(run / "left_out.jsonl").items()}
+    assert len(losses) == 2 * (1 + 2)
+    expected = [
+        sum(losses[f"round {number}, without group {group}"] - losses[f"round {number}, all"] for number in (1, 2)) / 2
+        for group in (1, 2)
+    ]
+    assert content["left_out"]["exact"] == pytest.approx(expected)
+    again = rlsel("verify", *arguments)
+    assert "steps/s" not in again.err, "nothing is trained anew"
+    repeated = json.loads((run / "verify.json").read_text())
+    assert repeated["left_out"] == content["left_out"]
+    assert repeated["subsets"] == content["subsets"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -55,6 +91,10 @@ def test_a_small_run_of_digits_is_measured(rlsel: Callable[..., Any], run: Path)
         (("run=random", "pairs=0"), "pairs must be an integer of at least 1, got 0"),
         (("run=random", "removals=x"), "removals must be an integer of at least 1, got 'x'"),
         (("run=random", "seed=-1"), "seed must be an integer of at least 0, got -1"),
+        (("run=random", "epochs=3"), "epochs must be a list, as in [a,b], got 3"),
+        (("run=random", "epochs=[0]"), "epochs must be an integer of at least 1, got 0"),
+        (("run=random", "left_out=-1"), "left_out must be an integer of at least 0, got -1"),
+        (("run=random", "subsets=x"), "subsets must be an integer of at least 0, got 'x'"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(

@@ -299,14 +299,17 @@ def verify(composed: Composed, reporter: Reporter) -> Path:
         pairs=nodes["pairs"],
         removals=nodes["removals"],
         seed=nodes["seed"],
+        epochs=convert(nodes["epochs"], tuple[int, ...], "epochs"),
+        left_out=nodes["left_out"],
+        subsets=nodes["subsets"],
         options=run_options(composed),
     )
     if composed.typed("dataset"):
         node = prefer_given(composed, "dataset", read_run(folder).settings.get("dataset"))
         source, variation = dataset_and_variation(as_node(node, "dataset"))
         request = replace(request, dataset=source, variation=variation)
-    note_unused(composed, reporter, of_verification(), of_one_process(composed))
-    return run(request, display)
+    note_unused(composed, reporter, of_verification(trains=request.settings().trains), of_one_process(composed))
+    return run(request, display, reporter)
 
 
 def compare(composed: Composed, reporter: Reporter) -> Path:

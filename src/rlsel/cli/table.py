@@ -225,16 +225,19 @@ COMMANDS: Mapping[str, Command] = _table(
         description=(
             "Measures on the target model of a finished run how outputs, losses and gradients of two samples differ "
             "with their distance, how many samples cover the data, and what the removal of samples does to a convex "
-            "head; writes verify.json and verify.png into the run folder, over those that are there. The last line "
-            "on stdout is their folder."
+            "head; writes verify.json and verify.png into the run folder, over those that are there. epochs=, "
+            "left_out= and subsets= train the target model again, to measure during the training, without groups of "
+            "samples, and on drawn subsets; what is done is kept line by line, and an interrupted run goes on from "
+            "there. The last line on stdout is their folder."
         ),
         example="rlsel verify run=RUN_FOLDER",
         examples=(
             "rlsel verify run=RUN_FOLDER pairs=5000 removals=100 run_dir=verified",
+            "rlsel verify run=RUN_FOLDER epochs=[1,10,30] left_out=24 subsets=150",
             "rlsel verify -m run=RUN_FOLDER,OTHER_RUN_FOLDER",
         ),
         request="rlsel.commands.requests.VerifyRequest",
-        keys=_EVERYWHERE | {"run", "pairs", "removals", "seed", "dataset"},
+        keys=_EVERYWHERE | {"run", "pairs", "removals", "seed", "epochs", "left_out", "subsets", "dataset"},
         run=builders.verify,
     ),
     Command(

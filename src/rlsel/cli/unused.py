@@ -130,9 +130,14 @@ def of_page(*, of_comparison: bool) -> Unused:
         yield "dataset", "on the page of a comparison, which shows what was measured"
 
 
-def of_verification() -> Unused:
-    """Yields what a verification does not depend on."""
-    yield "resume", "on verify, which measures anew each time"
+def of_verification(*, trains: bool) -> Unused:
+    """Yields what a verification does not depend on.
+
+    Args:
+        trains: Whether it trains, which an interrupted one goes on with.
+    """
+    if not trains:
+        yield "resume", "on verify, which measures anew what needs no training"
 
 
 def _named(selectors: Sequence[Selector]) -> str:

@@ -230,7 +230,13 @@ class VerifyRequest:
         run: The folder of a finished selection that stored its target model.
         pairs: Most pairs of samples of each kind (same class, other class, random).
         removals: Most removals of single samples, each with a refit of the convex head, and as many of groups.
-        seed: Whole number of at least 0 that draws pairs and removals.
+        seed: Whole number of at least 0 that draws pairs, removals and subsets.
+        epochs: Passes of the target training, as in [1,10,30], after which pairs are measured as well; it is trained
+            again for that. None trains nothing.
+        left_out: Groups of samples that real trainings leave out, two trainings each and two of all samples, to hold
+            the influence function of the network against; 0 for none.
+        subsets: Subsets, drawn with many tilts, ratios and shares of wrong labels, that real trainings of a third of
+            the steps are made on, to hold cheap proxies of their value against; 0 for none.
         dataset: The data that was selected from, where it lies now; None for where the run found it.
         variation: What was changed in it.
         options: Where and on what; the results go into the run's own folder unless `run_dir` is given.
@@ -240,6 +246,9 @@ class VerifyRequest:
     pairs: int = 2000
     removals: int = 40
     seed: int = 0
+    epochs: tuple[int, ...] = ()
+    left_out: int = 0
+    subsets: int = 0
     dataset: DatasetSource | None = None
     variation: Variation = field(default_factory=Variation)
     options: RunOptions = field(default_factory=RunOptions)
@@ -253,4 +262,11 @@ class VerifyRequest:
         Raises:
             ConfigurationError: if a value does not fit.
         """
-        return VerifySettings(pairs=self.pairs, removals=self.removals, seed=self.seed)
+        return VerifySettings(
+            pairs=self.pairs,
+            removals=self.removals,
+            seed=self.seed,
+            epochs=self.epochs,
+            left_out=self.left_out,
+            subsets=self.subsets,
+        )

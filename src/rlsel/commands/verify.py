@@ -6,36 +6,28 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from rlsel.commands.places import beside_run
 from rlsel.commands.requests import VerifyRequest
+from rlsel.commands.verified_run import data_of, run_with_target, subject_of, target_of, task_of
 from rlsel.data.dataset import Dataset
-from rlsel.data.loading import load_batches
-from rlsel.data.variation import apply_variation
-from rlsel.errors import CoresetError
 from rlsel.files import make_folder, write_atomically, write_json
-from rlsel.models.target import TargetModel
-from rlsel.report.of_run import require_data_of
 from rlsel.report.terminal_page import Page
 from rlsel.report.theory_page import theory_page
 from rlsel.report.theory_plot import theory_png
 from rlsel.report.theory_text import sentences
-from rlsel.runs.datasets import require_labels
 from rlsel.runs.folder import check_writable
-from rlsel.runs.reader import Run, read_run
-from rlsel.runs.rebuilding import dataset_and_variation, model_spec
-from rlsel.structure import as_node
-from rlsel.theory.verification import Subject, verify_theory
-from rlsel.training.evaluation import clean_pass
+from rlsel.runs.journal import JournalFile
+from rlsel.runs.reader import Run
+from rlsel.theory.verification import Repeating, verify_theory
 from rlsel.training.fabric import Fabric
+from rlsel.training.reporting import Reporter
 
 JSON_FILE, PICTURE_FILE = "verify.json", "verify.png"
-_SCHEMA_VERSION = 1
+LEFT_OUT_FILE, SUBSETS_FILE = "left_out.jsonl", "subsets.jsonl"
+_SCHEMA_VERSION = 2
 
 
-def verify(request: VerifyRequest, display: Callable[[Page], None]) -> Path:
+def verify(request: VerifyRequest, display: Callable[[Page], None], reporter: Reporter) -> Path:
     """Measures a run, writes `verify.json` and `verify.png`, over those that are there, and shows the numbers.
 
     Returns:
@@ -44,20 +36,16 @@ def verify(request: VerifyRequest, display: Callable[[Page], None]) -> Path:
     Raises:
         RlselError: for a user's mistake; nothing is written then.
     """
-    run = read_run(request.run)
-    run.finished_coreset()
-    if run.target is None:
-        raise CoresetError(
-            f"run must be the folder of a selection that stored its target model, got {str(run.folder)!r} without "
-            "one: give a run of selector=rl_selector"
-        )
+    run = run_with_target(request)
     folder = beside_run(run, request.options)
     check_writable(folder)
-    dataset = _data(request, run)
-    run.target.check(dataset)
-    model = run.target_model(model_spec(as_node(run.settings.get("model"), "model"), "model"))
+    dataset = data_of(request, run)
+    model = target_of(run)
+    settings = request.settings()
     with request.options.device.computing() as fabric:
-        found = verify_theory(_subject(run, model.to(fabric.device).eval(), dataset, fabric), request.settings())
+        subject = subject_of(run, model.to(fabric.device).eval(), dataset, fabric)
+        repeating = _repeating(request, run, dataset, folder, fabric, reporter) if settings.trains else None
+        found = verify_theory(subject, settings, repeating)
     said = sentences(found)
     picture = theory_png(found, said)
     make_folder(folder)
@@ -67,37 +55,13 @@ def verify(request: VerifyRequest, display: Callable[[Page], None]) -> Path:
     return folder
 
 
-def _data(request: VerifyRequest, run: Run) -> Dataset:
-    source, variation = request.dataset, request.variation
-    if source is None:
-        source, variation = dataset_and_variation(as_node(run.settings.get("dataset"), "dataset"))
-    dataset = apply_variation(source.load(), variation)
-    require_data_of(run.finished_coreset(), dataset)
-    require_labels(dataset)
-    return dataset
-
-
-def _subject(run: Run, model: TargetModel, dataset: Dataset, fabric: Fabric) -> Subject:
-    coreset, train = run.finished_coreset(), dataset.train
-    seen = clean_pass(model, dataset, train, fabric=fabric)
-    has_test = len(dataset.test) > 0
-    probe = clean_pass(model, dataset, dataset.test, fabric=fabric) if has_test else seen
-    kept = torch.zeros(len(train), dtype=torch.bool)
-    kept[dataset.places_in_train(torch.from_numpy(coreset.indices))] = True
-
-    def images(positions: Tensor) -> Tensor:
-        batches = load_batches(dataset, train, [positions], device=fabric.device, augmentation=None, generator=None)
-        return next(iter(batches)).images
-
-    return Subject(
-        model=model,
-        images=images,
-        features=seen.features,
-        logits=seen.logits,
-        labels=train.labels,
-        probe_features=probe.features,
-        probe_labels=(dataset.test if has_test else train).labels,
-        measured_on="test" if has_test else "train",
-        kept=kept,
-        scores=torch.from_numpy(coreset.scores)[train.in_source()],
+def _repeating(
+    request: VerifyRequest, run: Run, dataset: Dataset, folder: Path, fabric: Fabric, reporter: Reporter
+) -> Repeating:
+    of: dict[str, str | int] = {"run": run.finished_coreset().provenance.settings_hash, "seed": request.seed}
+    anew = request.options.resume == "never"
+    return Repeating(
+        task=task_of(run, dataset, fabric, reporter),
+        left_out=JournalFile(folder / LEFT_OUT_FILE, of, anew=anew),
+        subsets=JournalFile(folder / SUBSETS_FILE, of, anew=anew),
     )

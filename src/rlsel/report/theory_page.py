@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rlsel.report.terminal_page import Page, Table
 from rlsel.theory.measured import Verification
+from rlsel.theory.measured_trainings import EpochResult, SetValue
 
 
 def theory_page(found: Verification, said: Mapping[str, str]) -> Page:
@@ -18,7 +19,12 @@ def theory_page(found: Verification, said: Mapping[str, str]) -> Page:
     return Page(
         title=f"verified on {found.samples} samples, loss measured on the {found.measured_on} split",
         lines=tuple(said.values()),
-        tables=(_propositions(found), _groups(found)),
+        tables=(
+            _propositions(found),
+            _groups(found),
+            *((_epochs(found.epochs),) if found.epochs else ()),
+            *(() if found.subsets is None else (_proxies(found.subsets),)),
+        ),
     )
 
 
@@ -62,3 +68,43 @@ def _groups(found: Verification) -> Table:
             if group.effect is not None
         ),
     )
+
+
+def _epochs(epochs: Sequence[EpochResult]) -> Table:
+    columns = ("epoch", "accuracy", "median ε", "output", "loss", "gradient", "cosine near", "cosine far")
+    return Table(
+        title="Pairs of one class over the epochs of the target training: the slopes of the envelopes",
+        columns=columns,
+        numbers=frozenset(columns),
+        rows=tuple(
+            (
+                str(result.epoch),
+                f"{100 * result.accuracy:.1f} %",
+                _number(result.median_distance),
+                *(_number(None if law is None else law.slope) for law in (result.output, result.loss, result.gradient)),
+                _number(result.cosine_near),
+                _number(result.cosine_far),
+            )
+            for result in epochs
+        ),
+    )
+
+
+def _proxies(found: SetValue) -> Table:
+    columns = ("proxy", "loss", "low", "high", "accuracy", "within a ratio")
+    return Table(
+        title=f"Rank correlations with trainings of {found.steps} steps on {found.subsets} drawn subsets",
+        columns=columns,
+        numbers=frozenset(columns[1:]),
+        rows=tuple(
+            (
+                proxy.name,
+                *(_number(value) for value in (proxy.loss, proxy.low, proxy.high, proxy.accuracy, proxy.within_ratio)),
+            )
+            for proxy in found.proxies
+        ),
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

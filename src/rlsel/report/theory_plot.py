@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rlsel.report.theory_trainings_plot import draw_trainings
 from rlsel.theory.envelopes import Envelope
 from rlsel.theory.measured import InfluenceResult, NamedGroup, NetResult, PairResult, Verification
 
@@ -37,6 +38,7 @@ def theory_png(found: Verification, said: Mapping[str, str]) -> bytes:
     _draw_cover(panels["cover"], found.net)
     _draw_influence(panels["influence"], found.influence)
     _draw_groups(panels["group effect"], found.groups)
+    draw_trainings(panels, found)
     for name, panel in panels.items():
         panel.set_title(name, fontsize=13, fontweight="bold")
         panel.set_xlabel(f"{panel.get_xlabel()}\n\n{textwrap.fill(said[name], _WIDTH)}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rlsel.theory.envelopes import Envelope, Power
 from rlsel.theory.measured import InfluenceResult, PairResult, Verification
+from rlsel.theory.measured_trainings import EpochResult, GroupRemovals, SetValue
 
 
 def sentences(found: Verification) -> dict[str, str]:
@@ -21,6 +24,9 @@ def sentences(found: Verification) -> dict[str, str]:
         ),
         "influence": _influence(found),
         "group effect": _groups(found),
+        **({"epochs": _epochs(found.epochs)} if found.epochs else {}),
+        **({} if found.left_out is None else {"left out": _left_out(found.left_out)}),
+        **({} if found.subsets is None else {"subsets": _subsets(found.subsets)}),
     }
 
 
@@ -79,4 +85,44 @@ def _groups(found: Verification) -> str:
     return (
         f"Removing two near samples differs from the sum of both removals by {100 * least:.1f} % ({low}) to "
         f"{100 * most:.1f} % ({high})."
+    )
+
+
+def _epochs(epochs: Sequence[EpochResult]) -> str:
+    first, last = epochs[0], epochs[-1]
+    if first.output is None or last.output is None or first.gradient is None or last.gradient is None:
+        return "The propositions cannot be followed over the epochs: there are too few pairs."
+    return (
+        f"From epoch {first.epoch} to {last.epoch} the constant of the outputs of a class goes from "
+        f"{first.output.slope:.3g} to {last.output.slope:.3g}, that of the gradients of the last layer from "
+        f"{first.gradient.slope:.3g} to {last.gradient.slope:.3g}."
+    )
+
+
+def _left_out(found: GroupRemovals) -> str:
+    ranks = [
+        f"{name} {number:.2f}"
+        for name, number in (
+            ("the network's estimates", found.rank_correlation),
+            ("the convex head's", found.head_rank_correlation),
+            ("two rounds of the trainings themselves", found.between_rounds),
+        )
+        if number is not None
+    ]
+    known = f"Rank correlations with the trainings that leave groups out: {', '.join(ranks)}" if ranks else "No ranks"
+    if found.difference is None:
+        return known + "; dropped and kept covered samples cannot be compared."
+    return (
+        f"{known}; without dropped covered samples the loss changes by {found.difference:+.2g} more than without as "
+        f"many kept ones (95 % interval {found.difference_low:.2g} to {found.difference_high:.2g})."
+    )
+
+
+def _subsets(found: SetValue) -> str:
+    best = found.proxies[0]
+    if best.loss is None or best.low is None or best.high is None:
+        return "The proxies of a subset's value cannot be judged: there are too few subsets."
+    return (
+        f"Of {found.subsets} drawn subsets, {best.name} orders the losses of real trainings best, with a rank "
+        f"correlation of {best.loss:.2f} (95 % interval {best.low:.2f} to {best.high:.2f})."
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rlsel.errors import CoresetError, StorageError
+from rlsel.files import make_folder
 from rlsel.theory.journal import Row
 
 _SCHEMA_VERSION = 1
@@ -19,18 +20,19 @@ class JournalFile:
         rows: What is done.
     """
 
-    def __init__(self, path: Path, of: Mapping[str, str | int]) -> None:
+    def __init__(self, path: Path, of: Mapping[str, str | int], *, anew: bool = False) -> None:
         """Reads what is there; a last line that a killed program did not finish counts as not there.
 
         Args:
             path: The file, made with the first row.
             of: What decides the rows.
+            anew: Whether what is there is left out, and written over with the first row.
 
         Raises:
             CoresetError: if the file belongs to something else.
         """
         self._path, self._head = path, {"schema_version": _SCHEMA_VERSION, **of}
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() and not anew else []
         self._whole = [line for line in lines if line.endswith("\n")]
         if self._whole and _read(self._whole[0]) != self._head:
             raise CoresetError(
@@ -51,6 +53,7 @@ class JournalFile:
         line = json.dumps({"name": name, **row}, allow_nan=False) + "\n"
         try:
             if not self._begun:
+                make_folder(self._path.parent)
                 self._path.write_text("".join(self._whole) or json.dumps(self._head) + "\n", encoding="utf-8")
                 self._begun = True
             with self._path.open("a", encoding="utf-8") as file:

@@ -39,11 +39,7 @@ def influence_result(
         streams: Draw removals and bootstraps.
     """
     effects = estimated_effects(head, probe)
-    found = nearest_neighbours_by_class(features, labels, 1, num_classes=int(labels.max()) + 1)
-    nearest = found.distances[:, 0]
-    alone = ~torch.isfinite(nearest)
-    epsilon = None if alone.all() else float(nearest[~alone].median())
-    covered = torch.zeros_like(kept) if epsilon is None else nearest <= epsilon
+    epsilon, covered = covered_samples(features, labels)
     sides = [effects[covered & side].abs() for side in (~kept, kept)]
     means = [float(side.mean()) if len(side) else None for side in sides]
     both = bool(len(sides[0]) and len(sides[1]))
@@ -61,6 +57,24 @@ def influence_result(
         single=removal_result(head, probe, effects, [one[:1] for one in groups]),
         grouped=removal_result(head, probe, effects, groups),
     )
+
+
+def covered_samples(features: Tensor, labels: Tensor) -> tuple[float | None, Tensor]:
+    """Says which samples count as covered: those with another of their class at most ε away.
+
+    Args:
+        features: (N, D).
+        labels: (N,) int64.
+
+    Returns:
+        ε, the median distance to the nearest other of the class, None where no class has two samples; and (N,) bool.
+    """
+    nearest = nearest_neighbours_by_class(features, labels, 1, num_classes=int(labels.max()) + 1).distances[:, 0]
+    reached = torch.isfinite(nearest)
+    if not reached.any():
+        return None, reached
+    epsilon = float(nearest[reached].median())
+    return epsilon, nearest <= epsilon
 
 
 def _drawn_groups(kept: Tensor, removals: int, streams: Streams) -> list[Tensor]:

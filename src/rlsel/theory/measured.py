@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rlsel.theory.envelopes import Envelope
 from rlsel.theory.groups import GroupEffect
+from rlsel.theory.measured_trainings import EpochResult, GroupRemovals, SetValue
 from rlsel.theory.pairs import Kind
 
 Numbers = tuple[float, ...]
@@ -179,6 +180,9 @@ class Verification:
         net: The cover's size.
         influence: What removals do.
         groups: Whether removals add up.
+        epochs: The propositions while the target model was trained; none where that was not asked for.
+        left_out: Trainings without groups of samples; None where they were not asked for.
+        subsets: Proxies of the value of drawn subsets; None likewise.
     """
 
     samples: int
@@ -187,3 +191,6 @@ class Verification:
     net: NetResult
     influence: InfluenceResult
     groups: tuple[NamedGroup, ...]
+    epochs: tuple[EpochResult, ...]
+    left_out: GroupRemovals | None
+    subsets: SetValue | None

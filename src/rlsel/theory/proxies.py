@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import cross_entropy, one_hot
 
 from rlsel.cover.nearest_kept import nearest_kept
 from rlsel.selectors.held_out import calibrated_losses
@@ -45,8 +46,8 @@ def cheap_proxies(material: Material) -> Callable[[DrawnSubset], dict[str, float
     `ratio`                 the size alone, which any other must beat
     `mean …`                the mean of a score over the subset
     `cover`                 less the mean distance of all candidates to the nearest of their class in the subset
-    `influence`             less the change of the held-out loss that the influence function of a convex head gives
-                            for the removal of the rest, and for the wrong labels
+    `influence`             less the change of the calibrated held-out loss that the influence function of a convex
+                            head gives for the removal of the rest, and for the wrong labels
     `ridge head`            less the held-out loss of a ridge regression on the features, calibrated
 
     Args:
@@ -59,7 +60,8 @@ def cheap_proxies(material: Material) -> Callable[[DrawnSubset], dict[str, float
         material.held_out_labels,
         num_classes=material.num_classes,
     )
-    gains = label_effects(head, probe)
+    temperature = best_temperature(probe.inputs @ head.weights.T, probe.labels)
+    effects = label_effects(head, probe, temperature=temperature)
 
     def proxies(subset: DrawnSubset) -> dict[str, float]:
         means = {f"mean {name}": float(score[subset.places].mean()) for name, score in material.scores.items()}
@@ -67,22 +69,40 @@ def cheap_proxies(material: Material) -> Callable[[DrawnSubset], dict[str, float
             "ratio": subset.ratio,
             **means,
             "cover": -_cover(material, subset),
-            "influence": _influence(gains, material.labels, subset),
+            "influence": _influence(effects, material.labels, subset),
             "ridge head": -_ridge_loss(head, probe, subset),
         }
 
     return proxies
 
 
-def label_effects(head: ConvexHead, probe: Probe) -> Tensor:
+def label_effects(head: ConvexHead, probe: Probe, *, temperature: float) -> Tensor:
     """Returns (T, C) estimated changes of the probe's loss when a sample that has each label is removed.
 
     The errors (p - y) ⊗ [h, 1] are linear in the label y, so that one solve serves all labels.
+
+    Args:
+        head: Fitted on the T samples.
+        probe: What the loss is measured on.
+        temperature: What the logits are divided by in that loss. At the best one, the loss does not gain by weights
+            that are smaller in all; at 1, a head that is too confident gains by wrong labels.
     """
-    response = head.solve(probe.gradient(head.weights))
+    logits = probe.inputs @ head.weights.T / temperature
+    errors = logits.softmax(dim=1) - one_hot(probe.labels, logits.shape[1])
+    response = head.solve(errors.T @ probe.inputs / (temperature * len(probe.inputs)))
     along = head.inputs @ response.T
     probabilities = (head.inputs @ head.weights.T).softmax(dim=1)
     return ((probabilities * along).sum(dim=1, keepdim=True) - along) / len(head.inputs)
+
+
+def best_temperature(logits: Tensor, labels: Tensor) -> float:
+    """Returns what (V, C) logits are best divided by, for their mean cross-entropy with (V,) labels to be lowest."""
+    from scipy.optimize import minimize_scalar
+
+    def loss(logarithm: float) -> float:
+        return float(cross_entropy(logits / math.exp(logarithm), labels))
+
+    return math.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x)
 
 
 def _influence(effects: Tensor, labels: Tensor, subset: DrawnSubset) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from rlsel.selectors.target_training import train_target
 from rlsel.theory.correlations import rank_correlation, rank_correlation_interval
 from rlsel.theory.drawn_subsets import DrawnSubset, draw_subset
 from rlsel.theory.journal import Journal, Row
+from rlsel.theory.measured_trainings import ProxyResult, SetValue
 from rlsel.theory.proxies import Material, cheap_proxies, mean_calibrated_loss
 from rlsel.training.evaluation import accuracy, clean_pass
 from rlsel.training.loop import Progress, Training, build_model
@@ -29,55 +30,6 @@ _REPEATED = 5
 """Each fifth subset is trained on twice, from two initialisations: no proxy can follow the truth better than itself."""
 
 _NOT_PROXIES = ("order", "tilt", "noise", "loss", "accuracy", "repeated loss")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProxyResult:
-    """How well a proxy orders subsets.
-
-    Attributes:
-        name: The proxy.
-        loss: Spearman's rank correlation with less the calibrated loss of the trained networks; None where constant.
-        low: Lower end of its 95 % bootstrap interval over subsets.
-        high: Upper end.
-        accuracy: Rank correlation with the accuracy.
-        within_ratio: Mean, by size, of the rank correlations with the loss among subsets of one ratio each.
-    """
-
-    name: str
-    loss: float | None
-    low: float | None
-    high: float | None
-    accuracy: float | None
-    within_ratio: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SetValue:
-    """Proxies against trainings.
-
-    Attributes:
-        subsets: How many were drawn.
-        steps: Optimiser steps of each real training.
-        few_steps: Those of the proxy `few steps`.
-        measured_on: The split that the trained networks were measured on.
-        proxies: The best first.
-        repeated: Rank correlation of the losses of two trainings on one subset, over those that were trained on twice:
-            the noise of the truth itself; None for fewer than two.
-        losses: (S,) calibrated losses, in nats.
-        accuracies: (S,) fractions.
-        best: (S,) of the best proxy.
-    """
-
-    subsets: int
-    steps: int
-    few_steps: int
-    measured_on: str
-    proxies: tuple[ProxyResult, ...]
-    repeated: float | None
-    losses: tuple[float, ...]
-    accuracies: tuple[float, ...]
-    best: tuple[float, ...]
 
 
 def measure_set_value(

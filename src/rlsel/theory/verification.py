@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from rlsel.checks import int_at_least, positive_int
+from rlsel.checks import int_at_least, positive_int, require_each_once
 from rlsel.cover.coverage import coverage
-from rlsel.models.target import TargetModel
 from rlsel.randomness import Streams
+from rlsel.selectors.base import SelectionTask
 from rlsel.theory.effects import influence_result
 from rlsel.theory.envelopes import fit_envelope
+from rlsel.theory.epochs import propositions_over_epochs
 from rlsel.theory.eps_net import net_curves
+from rlsel.theory.group_removals import measure_group_removals
 from rlsel.theory.groups import group_effect
 from rlsel.theory.influence import ConvexHead, Probe, fit_head
+from rlsel.theory.journal import Journal
 from rlsel.theory.measured import ClassNet, FullGradients, NamedGroup, NetResult, PairResult, Points, Verification
+from rlsel.theory.measured_trainings import EpochResult, GroupRemovals, SetValue
 from rlsel.theory.pairs import KINDS, Kind, Pairs, sample_pairs
 from rlsel.theory.propositions import full_gradient_differences, pair_differences
+from rlsel.theory.set_value import measure_set_value
+from rlsel.theory.subject import LogitsOnly, Subject
 
 _SHOWN, _NET_STEPS = 300, 60
 _FULL_SHARE = 8  # the gradient of all parameters of one sample takes some milliseconds
@@ -33,73 +38,64 @@ class VerifySettings:
     Attributes:
         pairs: Most pairs of each kind; an eighth of them under the gradients of all parameters.
         removals: Most single removals that are refitted, and as many groups.
-        seed: Whole number of at least 0 that draws pairs, removals and bootstraps.
+        seed: Whole number of at least 0 that draws pairs, removals, subsets and bootstraps.
+        epochs: Passes of the target training after which pairs are measured as well; none for its end alone.
+        left_out: Groups of samples that real trainings leave out; 0 for none.
+        subsets: Drawn subsets that are trained on; 0 for none.
     """
 
     pairs: int = 2000
     removals: int = 40
     seed: int = 0
+    epochs: tuple[int, ...] = ()
+    left_out: int = 0
+    subsets: int = 0
 
     def __post_init__(self) -> None:
         positive_int("pairs", self.pairs)
         positive_int("removals", self.removals)
         int_at_least("seed", self.seed, 0)
+        for epoch in self.epochs:
+            positive_int("epochs", epoch)
+        require_each_once("epochs", self.epochs)
+        int_at_least("left_out", self.left_out, 0)
+        int_at_least("subsets", self.subsets, 0)
+
+    @property
+    def trains(self) -> bool:
+        """Whether something is trained."""
+        return bool(self.epochs or self.left_out or self.subsets)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A target model, what it makes of the candidates, and what a run made of them.
+class Repeating:
+    """How the target training is repeated.
 
     Attributes:
-        model: In evaluation mode.
-        images: Returns the (P, ...) normalised images at (P,) positions, on the model's device.
-        features: (N, D) on the CPU.
-        logits: (N, C) on the CPU.
-        labels: (N,) int64 in [0, C).
-        probe_features: (M, D) of the split on which removals are judged.
-        probe_labels: (M,) int64.
-        measured_on: Its name.
-        kept: (N,) bool.
-        scores: (N,), high = keep.
+        task: What was trained on, how, and from which seed.
+        left_out: Keeps what is known of trainings without groups.
+        subsets: Keeps what is known of drawn subsets.
     """
 
-    model: TargetModel
-    images: Callable[[Tensor], Tensor]
-    features: Tensor
-    logits: Tensor
-    labels: Tensor
-    probe_features: Tensor
-    probe_labels: Tensor
-    measured_on: str
-    kept: Tensor
-    scores: Tensor
-
-    @property
-    def num_classes(self) -> int:
-        """C."""
-        return self.logits.shape[1]
+    task: SelectionTask
+    left_out: Journal
+    subsets: Journal
 
 
-class _Logits(nn.Module):
-    """A target model that returns its logits alone."""
-
-    def __init__(self, model: TargetModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.model(images).logits
-        return logits
-
-
-def verify_theory(subject: Subject, settings: VerifySettings) -> Verification:
+def verify_theory(subject: Subject, settings: VerifySettings, repeating: Repeating | None = None) -> Verification:
     """Measures the propositions, the cover's size, influence and the group effect.
 
     Args:
         subject: What is measured.
         settings: How much.
+        repeating: How the target training is repeated; None where the settings ask for no training.
+
+    Raises:
+        ConfigurationError: if the target training has fewer epochs than the settings name.
     """
     streams = Streams(seed=settings.seed, names=("verify",))
+    # first what can refuse its settings
+    epochs, left_out, subsets = _trainings(subject, settings, repeating, streams)
     head, probe = fit_head(
         subject.features,
         subject.labels,
@@ -122,7 +118,27 @@ def verify_theory(subject: Subject, settings: VerifySettings) -> Verification:
             streams=streams,
         ),
         groups=_groups(subject, head, probe, settings.removals, streams),
+        epochs=epochs,
+        left_out=left_out,
+        subsets=subsets,
     )
+
+
+def _trainings(
+    subject: Subject, settings: VerifySettings, repeating: Repeating | None, streams: Streams
+) -> tuple[tuple[EpochResult, ...], GroupRemovals | None, SetValue | None]:
+    if repeating is None:
+        return (), None, None
+    epochs = propositions_over_epochs(repeating.task, settings.epochs, pairs=settings.pairs, streams=streams)
+    task = replace(repeating.task, seed=settings.seed)
+    left_out, subsets = None, None
+    if settings.left_out:
+        left_out = measure_group_removals(
+            task, subject, count=settings.left_out, streams=streams, journal=repeating.left_out
+        )
+    if settings.subsets:
+        subsets = measure_set_value(task, scores=subject.scores, count=settings.subsets, journal=repeating.subsets)
+    return epochs, left_out, subsets
 
 
 def _propositions(subject: Subject, kind: Kind, count: int, streams: Streams) -> PairResult:
@@ -167,7 +183,7 @@ def _full(subject: Subject, pairs: Pairs) -> FullGradients:
     for positions in (pairs.first, pairs.second):
         images = subject.images(positions)
         sides.append((images, subject.labels[positions].to(images.device)))
-    gradient, cosine = full_gradient_differences(_Logits(subject.model), *sides)
+    gradient, cosine = full_gradient_differences(LogitsOnly(subject.model), *sides)
     return FullGradients(distances=_numbers(pairs.distances), gradient=_numbers(gradient), cosine=_numbers(cosine))
 
 
