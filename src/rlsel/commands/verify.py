@@ -14,6 +14,7 @@ from rlsel.files import make_folder, write_atomically, write_json
 from rlsel.report.terminal_page import Page
 from rlsel.report.theory_page import theory_page
 from rlsel.report.theory_plot import theory_png
+from rlsel.report.theory_section import JSON_FILE, PICTURE_FILE
 from rlsel.report.theory_text import sentences
 from rlsel.runs.folder import check_writable
 from rlsel.runs.journal import JournalFile
@@ -22,7 +23,6 @@ from rlsel.theory.verification import Repeating, verify_theory
 from rlsel.training.fabric import Fabric
 from rlsel.training.reporting import Reporter
 
-JSON_FILE, PICTURE_FILE = "verify.json", "verify.png"
 LEFT_OUT_FILE, SUBSETS_FILE = "left_out.jsonl", "subsets.jsonl"
 _SCHEMA_VERSION = 2
 

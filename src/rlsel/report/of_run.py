@@ -10,6 +10,7 @@ from rlsel.report.comparison_page import comparison_page
 from rlsel.report.page import comparison_html, selection_html
 from rlsel.report.page_data import selection_page
 from rlsel.report.seen import look
+from rlsel.report.theory_section import theory_section
 from rlsel.runs.comparison_files import RecordedComparison
 from rlsel.runs.reader import Run
 from rlsel.training.fabric import Fabric
@@ -41,7 +42,7 @@ def page_of_selection(
         require_data_of(coreset, dataset)
     seen = look(run, coreset, dataset, fabric=fabric, unread=unread)
     page = selection_page(coreset, seen, metrics=run.metrics, other=other, device=fabric.device)
-    return selection_html(page, seen)
+    return selection_html(page, seen, theory=theory_section(run.folder))
 
 
 def require_data_of(coreset: Coreset, dataset: Dataset) -> None:

@@ -21,6 +21,7 @@ from rlsel.report.contact_sheets import places_of
 from rlsel.report.page_data import SelectionPage
 from rlsel.report.sample_map import payload
 from rlsel.report.seen import Seen
+from rlsel.report.theory_section import TheorySection
 from rlsel.report.thumbnails import SpriteSheet, sprite_sheet
 from rlsel.report.verdict import percent
 
@@ -31,12 +32,13 @@ _SORTING = ("sorting.js",)
 _ENLARGING = ("enlarging.js",)
 
 
-def selection_html(page: SelectionPage, seen: Seen) -> str:
+def selection_html(page: SelectionPage, seen: Seen, *, theory: TheorySection | None = None) -> str:
     """Writes the page of a selection.
 
     Args:
         page: What it shows.
         seen: Where its pictures come from.
+        theory: A verification of it; None without one.
 
     Returns:
         One HTML file that needs no other.
@@ -47,7 +49,7 @@ def selection_html(page: SelectionPage, seen: Seen) -> str:
         other = None if page.against is None else page.against.kept
         data = payload(page.map, page.material, cells={} if sprites is None else sprites.cells, other=other)
     scripts = [*_SORTING, *_ENLARGING, *(_MAP_SCRIPTS if data is not None else ())]
-    context = {"page": page, "sprites": sprites, "payload": data, "script": _script(scripts)}
+    context = {"page": page, "sprites": sprites, "payload": data, "theory": theory, "script": _script(scripts)}
     return _render("selection.html", context)
 
 
