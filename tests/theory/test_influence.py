@@ -10,7 +10,16 @@ from rlsel.randomness import torch_generator
 from rlsel.theory.correlations import rank_correlation
 from rlsel.theory.effects import difference_interval, removal_result
 from rlsel.theory.groups import group_effect
-from rlsel.theory.influence import L2, ConvexHead, Probe, estimated_effects, exact_effect, fit_head, hessian_solver
+from rlsel.theory.influence import (
+    L2,
+    ConvexHead,
+    Probe,
+    estimated_effects,
+    estimated_shifts,
+    exact_effect,
+    fit_head,
+    hessian_solver,
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +72,25 @@ def test_influence_orders_removals_as_refits_do(fitted: tuple[ConvexHead, Probe]
     grouped = removal_result(head, probe, effects, list(groups))
     assert grouped.rank_correlation is not None
     assert grouped.rank_correlation >= 0.9
+
+
+def test_the_estimated_change_of_the_weights_is_that_of_the_hessian_by_autograd(
+    fitted: tuple[ConvexHead, Probe],
+) -> None:
+    head, _ = fitted
+
+    def losses(weights: torch.Tensor) -> torch.Tensor:
+        return -((head.inputs @ weights.T).log_softmax(dim=1) * head.targets).sum(dim=1)
+
+    def objective(weights: torch.Tensor) -> torch.Tensor:
+        return losses(weights).mean() + L2 / 2 * weights.square().sum()
+
+    size = head.weights.numel()
+    hessian = torch.func.jacrev(torch.func.jacrev(objective))(head.weights).reshape(size, size)
+    gradients = torch.func.jacrev(losses)(head.weights).reshape(-1, size)
+    places = torch.tensor([3, 40, 100])
+    expected = torch.linalg.solve(hessian, gradients[places].T).norm(dim=0) / 250
+    torch.testing.assert_close(estimated_shifts(head, places), expected)
 
 
 def test_conjugate_gradients_solve_as_the_factor_does(fitted: tuple[ConvexHead, Probe]) -> None:

@@ -63,7 +63,12 @@ def _influence(found: Verification) -> str:
     influence = found.influence
     ranks = influence.grouped.rank_correlation
     truth = "" if ranks is None else f"; estimates and refits of groups have a rank correlation of {ranks:.2f}"
-    return _claim(influence, found.measured_on) + truth + "."
+    moved = (
+        ""
+        if influence.shifts is None
+        else f"; it moves the weights by {influence.shifts.dropped:.2g} and {influence.shifts.kept:.2g}"
+    )
+    return _claim(influence, found.measured_on) + moved + truth + "."
 
 
 def _claim(influence: InfluenceResult, split: str) -> str:

@@ -210,7 +210,8 @@ def train_target(
 
     Args:
         task: What is trained on and how.
-        *names: What the random streams are called: the method and this training; never "target".
+        *names: What the random streams are called: the method and this training; "target" alone repeats the shared
+            target training of a run.
         indices: (K,) training positions to train on; None for all. Observers then see positions among these K.
         epochs: Passes over them; None for the task's own budget.
         stop_after: Epochs after which to stop, with the learning rates of the whole training; None for its end.

@@ -1,1 +1,1 @@
-"""What the paper states of covered samples, measured on a trained model: pure functions of tensors."""
+"""What the paper states of covered samples, measured on a trained model, and on trainings that are repeated for it."""

@@ -8,8 +8,8 @@ from torch import Tensor
 from rlsel.cover.neighbours import nearest_neighbours_by_class
 from rlsel.randomness import Streams
 from rlsel.theory.correlations import rank_correlation
-from rlsel.theory.influence import ConvexHead, Probe, estimated_effects, exact_effect
-from rlsel.theory.measured import InfluenceResult, Removals
+from rlsel.theory.influence import ConvexHead, Probe, estimated_effects, estimated_shifts, exact_effect
+from rlsel.theory.measured import InfluenceResult, Removals, Shifts
 
 GROUP = 10
 """Samples that a group removal takes at once, where there are so many."""
@@ -54,8 +54,26 @@ def influence_result(
         difference=float(sides[0].mean() - sides[1].mean()) if both else None,
         difference_low=low,
         difference_high=high,
+        shifts=_shifts(head, (covered & ~kept, covered & kept), removals, streams) if both else None,
         single=removal_result(head, probe, effects, [one[:1] for one in groups]),
         grouped=removal_result(head, probe, effects, groups),
+    )
+
+
+def _shifts(head: ConvexHead, sides: tuple[Tensor, Tensor], most: int, streams: Streams) -> Shifts:
+    """Estimates the changes of the weights for drawn samples of both sides."""
+    generator = streams.generator("shifts")
+    dropped, kept = (
+        estimated_shifts(head, places[torch.randperm(len(places), generator=generator)[:most]])
+        for places in (side.nonzero()[:, 0] for side in sides)
+    )
+    low, high = difference_interval(dropped, kept, generator)
+    return Shifts(
+        dropped=float(dropped.mean()),
+        kept=float(kept.mean()),
+        difference=float(dropped.mean() - kept.mean()),
+        difference_low=low,
+        difference_high=high,
     )
 
 

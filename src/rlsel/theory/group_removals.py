@@ -59,27 +59,13 @@ def measure_group_removals(
     groups = draw_groups(subject.features, subject.labels, subject.kept, covered, count=count, streams=streams)
     effects = torch.stack([_effects(task, subject, groups, number, journal) for number in range(ROUNDS)])
     exact = effects.mean(dim=0)
-    of_network = network_effects(
-        LogitsOnly(subject.model),
-        (subject.images, subject.labels),
-        (subject.probe_images, subject.probe_labels),
-        generator=streams.generator("curvature"),
-    )
-    of_head = estimated_effects(
-        *fit_head(
-            subject.features,
-            subject.labels,
-            subject.probe_features,
-            subject.probe_labels,
-            num_classes=subject.num_classes,
-        )
-    )
+    of_network, of_head = _estimates(subject, streams)
     estimated, estimated_head = (
         [float(effect[group.places].sum()) for group in groups] for effect in (of_network, of_head)
     )
     low, high = rank_correlation_interval(estimated, exact.tolist(), streams.generator("interval"))
-    by_kind = {kind: exact[torch.tensor([group.kind == kind for group in groups])] for kind in ("dropped", "kept")}
-    whole = _difference(by_kind["dropped"], by_kind["kept"], streams.generator("trained difference"))
+    dropped, kept = (exact[torch.tensor([group.kind == kind for group in groups])] for kind in ("dropped", "kept"))
+    whole = _difference(dropped, kept, streams.generator("trained difference"))
     sides = [of_network[covered & side].abs() for side in (~subject.kept, subject.kept)]
     single = _difference(sides[0], sides[1], streams.generator("single difference"))
     return GroupRemovals(
@@ -102,6 +88,24 @@ def measure_group_removals(
         single_high=single[2],
         single_kept=float(sides[1].mean()) if len(sides[1]) else None,
     )
+
+
+def _estimates(subject: Subject, streams: Streams) -> tuple[Tensor, Tensor]:
+    """Returns the (N,) effects of single removals, as estimated for the network and for the convex head."""
+    of_network = network_effects(
+        LogitsOnly(subject.model),
+        (subject.images, subject.labels),
+        (subject.probe_images, subject.probe_labels),
+        generator=streams.generator("curvature"),
+    )
+    head, probe = fit_head(
+        subject.features,
+        subject.labels,
+        subject.probe_features,
+        subject.probe_labels,
+        num_classes=subject.num_classes,
+    )
+    return of_network, estimated_effects(head, probe)
 
 
 def draw_groups(

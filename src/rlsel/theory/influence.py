@@ -203,6 +203,13 @@ def estimated_effects(head: ConvexHead, probe: Probe) -> Tensor:
     return per_sample / len(head.inputs)
 
 
+def estimated_shifts(head: ConvexHead, places: Tensor) -> Tensor:
+    """Returns the (R,) norms of the changes of the weights when each sample at (R,) positions is removed alone."""
+    errors = head.errors(head.weights)
+    moved = [head.solve(errors[place][:, None] * head.inputs[place]) for place in places.tolist()]
+    return torch.stack([change.norm() for change in moved]) / len(head.inputs)
+
+
 def exact_effect(head: ConvexHead, probe: Probe, removed: Tensor) -> tuple[float, float]:
     """Refits the head without some samples.
 

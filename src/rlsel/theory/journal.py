@@ -19,18 +19,3 @@ class Journal(Protocol):
     def add(self, name: str, row: Row) -> None:
         """Keeps a row at once."""
         ...
-
-
-class MemoryJournal:
-    """A journal that ends with the program.
-
-    Attributes:
-        rows: What is done.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Row] = {}
-
-    def add(self, name: str, row: Row) -> None:
-        """Keeps a row."""
-        self.rows[name] = row

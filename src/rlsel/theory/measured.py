@@ -127,6 +127,25 @@ class Removals:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shifts:
+    """How far the removal of one covered sample moves the weights of the convex head, as estimated.
+
+    Attributes:
+        dropped: Mean norm of the change, of samples that the run dropped.
+        kept: Likewise, of samples that it kept.
+        difference: `dropped` less `kept`.
+        difference_low: Lower end of its 95 % bootstrap interval.
+        difference_high: Upper end.
+    """
+
+    dropped: float
+    kept: float
+    difference: float
+    difference_low: float
+    difference_high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class InfluenceResult:
     """The claim that dropped and kept covered samples have similar effects, on the convex head.
 
@@ -140,6 +159,8 @@ class InfluenceResult:
         difference: `dropped_effect` less `kept_effect`; None where one is missing.
         difference_low: Lower end of its 95 % bootstrap interval.
         difference_high: Upper end.
+        shifts: What the removals do to the weights, of as many drawn samples as there are refits; None where the run
+            dropped or kept none that is covered.
         single: Single removals.
         grouped: Removals of groups.
     """
@@ -152,6 +173,7 @@ class InfluenceResult:
     difference: float | None
     difference_low: float | None
     difference_high: float | None
+    shifts: Shifts | None
     single: Removals
     grouped: Removals
 
