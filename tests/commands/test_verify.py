@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,11 @@ def rows_of(path: Path) -> dict[str, Any]:
 
 def test_what_trains_is_kept_line_by_line(rlsel: Callable[..., Any], run: Path) -> None:
     arguments = ("run=run", "pairs=50", "removals=1", "left_out=2", "subsets=2")
-    assert rlsel("verify", *arguments, "epochs=[2,1]").code == 0
+    first = rlsel("verify", *arguments, "epochs=[2,1]")
+    assert first.code == 0
+    recorded = [json.loads(line)["loss"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    (repeated,) = re.findall(r"target, again: epoch 2/2, .*loss ([\d.]+),", first.err)
+    assert repeated == f"{recorded[-1]:.4g}", "the target training is the recorded one"
     content = json.loads((run / "verify.json").read_text())
     assert list(content["sentences"]) == [*FIGURES, "epochs", "left out", "subsets"]
     assert [found["epoch"] for found in content["epochs"]] == [1, 2]
@@ -77,9 +82,9 @@ def test_what_trains_is_kept_line_by_line(rlsel: Callable[..., Any], run: Path) 
     assert content["left_out"]["exact"] == pytest.approx(expected)
     again = rlsel("verify", *arguments)
     assert "steps/s" not in again.err, "nothing is trained anew"
-    repeated = json.loads((run / "verify.json").read_text())
-    assert repeated["left_out"] == content["left_out"]
-    assert repeated["subsets"] == content["subsets"]
+    after = json.loads((run / "verify.json").read_text())
+    assert after["left_out"] == content["left_out"]
+    assert after["subsets"] == content["subsets"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _COLUMNS, _WIDTH = 2, 80
 _COLORS = {"same class": "tab:blue", "other class": "tab:orange", "random": "tab:gray"}
+_LEGENDS = {"output": "lower right", "loss": "lower left", "gradient": "lower left", "full gradient": "lower left"}
 _ACROSS = "distance ε of the features"
 
 
@@ -44,7 +45,7 @@ def theory_png(found: Verification, said: Mapping[str, str]) -> bytes:
         panel.set_xlabel(f"{panel.get_xlabel()}\n\n{textwrap.fill(said[name], _WIDTH)}")
         panel.grid(alpha=0.3)
         if panel.get_legend_handles_labels()[0]:
-            panel.legend(fontsize=9)
+            panel.legend(fontsize=8, framealpha=0.6, loc=_LEGENDS.get(name, "best"))
     file = io.BytesIO()
     figure.savefig(file, format="png")
     return file.getvalue()
@@ -82,7 +83,8 @@ def _draw_envelope(panel: Axes, envelope: Envelope | None, kind: str) -> None:
     ends = (envelope.edges[0], envelope.edges[-1])
     middles = [(low * high) ** 0.5 for low, high in zip(envelope.edges[:-1], envelope.edges[1:], strict=True)]
     bins = [rate * middle for rate, middle in zip(envelope.rates, middles, strict=True)]
-    panel.plot(middles, bins, "s-", ms=5, lw=0.8, mec="white", color=_COLORS[kind], label=f"95 % of each bin, {kind}")
+    name = "95 % of each bin, same class" if kind == "same class" else None
+    panel.plot(middles, bins, "s-", ms=5, lw=0.8, mec="white", color=_COLORS[kind], label=name)
     if kind != "same class":
         return
     low, high = ([slope * end for end in ends] for slope in (envelope.slope_low, envelope.slope_high))
@@ -108,8 +110,8 @@ def _draw_influence(panel: Axes, influence: InfluenceResult) -> None:
         values += [*removals.estimated, *removals.exact]
     sizes = sorted(abs(value) for value in values if value)
     if sizes:
-        panel.set_xscale("symlog", linthresh=sizes[len(sizes) // 4])
-        panel.set_yscale("symlog", linthresh=sizes[len(sizes) // 4])
+        panel.set_xscale("symlog", linthresh=sizes[len(sizes) // 2])
+        panel.set_yscale("symlog", linthresh=sizes[len(sizes) // 2])
         ends = (-1.3 * sizes[-1], 1.3 * sizes[-1])
         panel.plot(ends, ends, color="black", linewidth=0.8, label="equal")
         panel.tick_params("x", rotation=45)
