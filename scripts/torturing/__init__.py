@@ -1,0 +1,1 @@
+"""What `make torture` does to the program: kills, damage, odd input and full disks."""
