@@ -9,10 +9,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from torturing.damage import try_damage
 from torturing.inputs import try_inputs
+from torturing.kills import try_kills
 from torturing.program import Account
 
 PARTS: Mapping[str, tuple[Callable[[Path, int, int, Account], None], int]] = {
+    "kills": (try_kills, 200),
+    "files": (try_damage, 800),
     "inputs": (try_inputs, 2000),
 }
 """What is done, and how often unless a number is given."""

@@ -21,7 +21,27 @@ SELECTORS = (
     *("aum", "cg_score", "d2", "dual", "entropy", "forgetting", "glister", "self_sup_prototypes", "tdds", "dyn_unc"),
 )
 _DTYPES = (
-    *("u1", "u1", "f4", "f4", "f8", "f2", "?", "i1", "i2", "i8", "u2", "u8", "g", "c8", "U3", "S3", "O", "M8[s]", "m8[s]"),
+    *(
+        "u1",
+        "u1",
+        "f4",
+        "f4",
+        "f8",
+        "f2",
+        "?",
+        "i1",
+        "i2",
+        "i8",
+        "u2",
+        "u8",
+        "g",
+        "c8",
+        "U3",
+        "S3",
+        "O",
+        "M8[s]",
+        "m8[s]",
+    ),
     *(">f4", ">u2", "V4"),
 )
 _FILLS = ("noise", "noise", "zeros", "constant", "duplicates", "nan", "inf", "huge", "tiny")
@@ -33,8 +53,8 @@ _ODD_TEXT = ("a\nb", "", " ", "שלום", "𝄞🙂", "a,b", 'q"q', "l" * 300, "
 _ODD_NAMES = (
     "new\nline", "cr\rx", "tab\tx", "it's", 'say "so"', "a=b", "a,b", "a b", "[a]", "{a}", "${a}", "$(a)", "`a`", "~a",
     "~nobody_at_all/x", "a:b", "a;b", "#a", "%a", "!a", "&a", "*", "?", "\\", "a\\", "שלום", "\u202eabc", "𝄞🙂", "a\u0301",
-    "null", "NaN", "1e5", "true", "-a", "--help", "..", ".", ".hidden", "choice(a)", "x" * 255, "x" * 256, "x/" * 2500 + "x",
-    "\x07", "\udcff", "new ", " new", "'", "\"", "'\"", "a'\\", "???", "@a", "con", "é" * 127,
+    "null", "NaN", "1e5", "true", "-a", "--help", "..", ".", ".hidden", "choice(a)", "x" * 255, "x" * 256,
+    "x/" * 2500 + "x", "\x07", "\udcff", "new ", " new", "'", "\"", "'\"", "a'\\", "???", "@a", "con", "é" * 127,
 )  # fmt: skip
 
 
@@ -49,7 +69,9 @@ def array_of(dtype: str, shape: tuple[int, ...], fill: str) -> NDArray[Any]:
             found[...] = noise
             return found
         if dtype in ("V4", "M8[s]", "m8[s]"):
-            return noise.astype("i4").view("V4") if dtype == "V4" and noise.ndim else noise.astype("i8").astype(dtype[:2])
+            return (
+                noise.astype("i4").view("V4") if dtype == "V4" and noise.ndim else noise.astype("i8").astype(dtype[:2])
+            )
         found = values.astype(dtype)
     if fill in ("nan", "inf") and found.dtype.kind in "fc" and found.size:
         found.reshape(-1)[-1] = np.nan if fill == "nan" else np.inf
@@ -107,7 +129,9 @@ def damaged_archives() -> dict[str, bytes]:
         while place >= 0:
             method[place + offset : place + offset + 2] = struct.pack("<H", 99)
             place = method.find(mark, place + 1)
-    header = _npy(np.zeros((2, 2), np.uint8)).replace(b"(2, 2), }", b"(10**15, 2), }".replace(b"10**15", b"1" + b"0" * 15))
+    header = _npy(np.zeros((2, 2), np.uint8)).replace(
+        b"(2, 2), }", b"(10**15, 2), }".replace(b"10**15", b"1" + b"0" * 15)
+    )
     vast = io.BytesIO()
     with zipfile.ZipFile(vast, "w") as archive:
         archive.writestr("images.npy", header)
@@ -132,7 +156,9 @@ _shapes = st.one_of(
     st.sampled_from([(SAMPLES, 6, 6), (SAMPLES, 6, 6, 3), (SAMPLES, 3, 6, 6), (1, 6, 6), (2, 6, 6), (17, 1, 1)]),
 )
 _ratios = st.sampled_from(["0.5", "0.5", "0.5", "1", "0.01", "0.999", "0.3", "[0.2,0.6]"])
-_selection = st.builds(lambda selector, ratio: (f"selector={selector}", f"ratio={ratio}"), st.sampled_from(SELECTORS), _ratios)
+_selection = st.builds(
+    lambda selector, ratio: (f"selector={selector}", f"ratio={ratio}"), st.sampled_from(SELECTORS), _ratios
+)
 
 
 @st.composite
@@ -145,7 +171,9 @@ def odd_arrays(draw: st.DrawFn) -> Case:
         dtype, fill, labels = (draw(st.sampled_from(options)) for options in (_DTYPES, _FILLS, _LABELS))
         count = shape[0] if shape else 0
         content = _npz(images=array_of(dtype, shape, fill), labels=labels_of(count, labels))
-    extra = draw(st.sampled_from([(), (), ("dataset.holdout=0.2",), ("dataset.train_size=5",), ("dataset.part=first",)]))
+    extra = draw(
+        st.sampled_from([(), (), ("dataset.holdout=0.2",), ("dataset.train_size=5",), ("dataset.part=first",)])
+    )
     line = ("select", *QUICK, *draw(_selection), "dataset=arrays", "dataset.path=data.npz", *extra, "run_dir=new")
     return Case("arrays", line, (("data.npz", content),))
 
@@ -169,9 +197,12 @@ def odd_features(draw: st.DrawFn, root: Path) -> Case:
 def _picture(kind: str) -> bytes:
     if kind in ("empty", "text"):
         return b"" if kind == "empty" else b"no picture\n"
-    mode, size = {"grey": ("L", (6, 6)), "tall": ("RGB", (1, 90)), "alpha": ("RGBA", (7, 5)), "deep": ("I;16", (6, 6))}.get(
-        kind, ("RGB", (6, 6))
-    )
+    mode, size = {
+        "grey": ("L", (6, 6)),
+        "tall": ("RGB", (1, 90)),
+        "alpha": ("RGBA", (7, 5)),
+        "deep": ("I;16", (6, 6)),
+    }.get(kind, ("RGB", (6, 6)))
     stream = io.BytesIO()
     Image.new(mode, size, 60).save(stream, "PNG")
     return stream.getvalue()[: 40 if kind == "half" else None]
@@ -180,7 +211,9 @@ def _picture(kind: str) -> bytes:
 @st.composite
 def odd_folders(draw: st.DrawFn) -> Case:
     """Draws a selection from a folder of images."""
-    pictures = st.sampled_from(["plain", "plain", "plain", "plain", "grey", "alpha", "tall", "deep", "empty", "text", "half"])
+    pictures = st.sampled_from(
+        ["plain", "plain", "plain", "plain", "grey", "alpha", "tall", "deep", "empty", "text", "half"]
+    )
     names = st.one_of(st.just("a"), st.sampled_from(_ODD_NAMES), st.text(max_size=12))
     files: list[tuple[str, bytes | None]] = [("root", None)]
     for k in range(draw(st.integers(0, 3))):
@@ -208,9 +241,13 @@ def odd_coresets(draw: st.DrawFn, root: Path) -> Case:
             np.arange(SAMPLES) < 7, np.zeros(SAMPLES, bool), np.ones(3, bool), np.array(["1"]), np.array([1], object),
             np.array([2**63], np.uint64), np.array([1], ">i4"), np.array([1 + 0j]), np.arange(SAMPLES),
         ]  # fmt: skip
-        content = _npy(options[draw(st.integers(0, len(options) - 1))])[: draw(st.sampled_from([None, None, None, 130]))]
+        content = _npy(options[draw(st.integers(0, len(options) - 1))])[
+            : draw(st.sampled_from([None, None, None, 130]))
+        ]
     else:
-        content = draw(st.one_of(text.map(lambda found: found.encode("utf-8", "surrogatepass")), st.binary(max_size=30)))
+        content = draw(
+            st.one_of(text.map(lambda found: found.encode("utf-8", "surrogatepass")), st.binary(max_size=30))
+        )
     line = ("train-on-subset", *QUICK, *on_data(root), f"coreset=kept{ending}", "run_dir=new")
     return Case("coresets", line, ((f"kept{ending}", content),))
 
@@ -239,8 +276,12 @@ def odd_names(draw: st.DrawFn, root: Path) -> Case:
 @st.composite
 def odd_overrides(draw: st.DrawFn, root: Path) -> Case:
     """Draws settings of arbitrary text, some of which are nearly right."""
-    keys = st.sampled_from(["ratio", "seed", "selector", "selectors", "dataset.holdout", "training", "export.mode", "device"])
-    written = st.one_of(keys, keys, st.text(max_size=6), keys.map("+{}".format), keys.map("~{}".format), keys.map("++{}.x".format))
+    keys = st.sampled_from(
+        ["ratio", "seed", "selector", "selectors", "dataset.holdout", "training", "export.mode", "device"]
+    )
+    written = st.one_of(
+        keys, keys, st.text(max_size=6), keys.map("+{}".format), keys.map("~{}".format), keys.map("++{}.x".format)
+    )
     pieces = st.sampled_from(["0.5", "[", "]", "{", "}", ",", ":", "'", '"', "\\", "${seed}", "${", "a", "=", " ", "(", "\n", "random", "#", "\t", "..", "null"])  # fmt: skip
     values = st.one_of(st.lists(pieces, max_size=5).map("".join), st.text(max_size=8))
     override = st.one_of(st.builds("{}={}".format, written, values), st.text(max_size=10))

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from hydra._internal.hydra import Hydra
+
 from rlsel.cli.main import main
 
 USER_ERROR = 2
-PATIENCE = 120
+PATIENCE = 60
 """Seconds after which a call hangs."""
 
 
@@ -70,6 +72,7 @@ def call(folder: Path, arguments: Sequence[str], patience: int = PATIENCE) -> An
     """Calls the program in a folder, for at most so many seconds."""
     out, err, before = io.StringIO(), io.StringIO(), sys.argv
     sys.argv = ["rlsel", *arguments]
+    mode, Hydra.get_mode = Hydra.get_mode, (Hydra.get_mode if _may_sweep(arguments) else _no_sweep)
     path = sys.path.copy()  # an own `_target_` extends it
     try:
         with (
@@ -80,7 +83,7 @@ def call(folder: Path, arguments: Sequence[str], patience: int = PATIENCE) -> An
         ):
             code = main()
     finally:
-        sys.argv, sys.path[:] = before, path
+        sys.argv, sys.path[:], Hydra.get_mode = before, path, mode
     return Answer(code, out.getvalue(), err.getvalue())
 
 
@@ -115,6 +118,15 @@ def everything_in(folder: Path) -> frozenset[str]:
         for parent, folders, files in os.walk(folder)
         for name in [*folders, *files]
     )
+
+
+def _may_sweep(arguments: Sequence[str]) -> bool:
+    return any(argument in ("-m", "--multirun") or "hydra" in argument for argument in arguments)
+
+
+def _no_sweep(hydra: Hydra, config_name: str | None, overrides: list[str]) -> None:
+    """Takes the place of a second composition, in which Hydra looks whether a file of `conf` asks for a sweep."""
+    del hydra, config_name, overrides
 
 
 @contextlib.contextmanager

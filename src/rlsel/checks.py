@@ -6,6 +6,8 @@ from difflib import get_close_matches
 
 from rlsel.errors import ConfigurationError
 
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1
+
 
 def refuse(name: str, allowed: str, got: object, remedy: str = "") -> ConfigurationError:
     """Builds the error for a value that is not allowed.
@@ -32,6 +34,13 @@ def int_at_least(name: str, value: object, minimum: int) -> int:
     """Returns `value` if it is an integer of at least `minimum`, else raises `ConfigurationError`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise refuse(name, f"an integer of at least {minimum}", value)
+    return countable(name, value)
+
+
+def countable(name: str, value: int) -> int:
+    """Returns `value` if 64 bits hold it, as all that counts needs, else raises `ConfigurationError`."""
+    if not _LOWEST <= value <= _HIGHEST:
+        raise refuse(name, f"an integer from {_LOWEST} to {_HIGHEST}", value)
     return value
 
 

@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from rlsel.checks import nearest, refuse
+from rlsel.checks import countable, nearest, refuse
 from rlsel.errors import ConfigurationError
 from rlsel.importing import import_target
 
@@ -191,7 +191,7 @@ def _convert_scalar(value: Plain, wanted: type, key: str) -> Plain:
         return float(value)
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
         raise refuse(key, _SCALARS[wanted], shown(value))
-    return value
+    return countable(key, value) if isinstance(value, int) and wanted is int else value
 
 
 def _convert_union(value: Plain, arms: tuple[Annotation, ...], key: str) -> Plain:

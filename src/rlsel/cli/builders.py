@@ -17,7 +17,7 @@ from rlsel.cli.objects import (
     with_model_to_come,
 )
 from rlsel.cli.unused import (
-    note_unused,
+    noting_unused,
     of_evaluation,
     of_export,
     of_finetuning,
@@ -28,6 +28,7 @@ from rlsel.cli.unused import (
     of_selectors,
     of_target,
     of_verification,
+    unused_notes,
 )
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.structure import as_node, build, convert
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from rlsel.comparing.request import Row
     from rlsel.dynamic.settings import DynamicSettings
     from rlsel.export import ExportSettings
+    from rlsel.report.terminal_page import Page
     from rlsel.runs.settings import RunSettings
     from rlsel.selectors.base import Selector
     from rlsel.training.reporting import Reporter
@@ -67,7 +69,7 @@ def select(composed: Composed, reporter: Reporter) -> Path:
         report=convert(nodes["report"], bool, "report"),
         options=run_options(composed),
     )
-    note_unused(
+    reporter = noting_unused(
         composed,
         reporter,
         of_selectors(request.selectors),
@@ -99,7 +101,7 @@ def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
         export=recorded.export,
         options=run_options(composed),
     )
-    note_unused(
+    reporter = noting_unused(
         composed,
         reporter,
         of_finetuning(request.features),
@@ -125,7 +127,9 @@ def apply(composed: Composed, reporter: Reporter) -> Path:
         export=recorded.export,
         options=run_options(composed),
     )
-    note_unused(composed, reporter, of_export([(request.selector, request.export)]), of_one_process(composed))
+    reporter = noting_unused(
+        composed, reporter, of_export([(request.selector, request.export)]), of_one_process(composed)
+    )
     return run(request, reporter)
 
 
@@ -189,7 +193,7 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
         evaluation=evaluation_settings(composed),
         options=run_options(composed),
     )
-    note_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
+    reporter = noting_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
     return run(request, reporter)
 
 
@@ -225,7 +229,7 @@ def features(composed: Composed, reporter: Reporter) -> Path:
         seed=composed.nodes["seed"],
         options=run_options(composed),
     )
-    note_unused(composed, reporter, of_images(), of_one_process(composed))
+    reporter = noting_unused(composed, reporter, of_images(), of_one_process(composed))
     return run(request, reporter)
 
 
@@ -244,7 +248,7 @@ def export(composed: Composed, reporter: Reporter) -> Path:
         out=convert(nodes["out"], Path | None, "out"),
         overwrite=convert(nodes["overwrite"], bool, "overwrite"),
     )
-    note_unused(composed, reporter, of_format(request.format))
+    reporter = noting_unused(composed, reporter, of_format(request.format))
     return run(request, reporter)
 
 
@@ -279,7 +283,7 @@ def report(composed: Composed, reporter: Reporter) -> Path:
         node = prefer_given(composed, "dataset", recorded.settings.get("dataset"))
         source, variation = dataset_and_variation(as_node(node, "dataset"))
         request = replace(request, dataset=source, variation=variation)
-    note_unused(composed, reporter, of_page(of_comparison=of_comparison), of_one_process(composed))
+    reporter = noting_unused(composed, reporter, of_page(of_comparison=of_comparison), of_one_process(composed))
     return run(request, reporter)
 
 
@@ -308,8 +312,14 @@ def verify(composed: Composed, reporter: Reporter) -> Path:
         node = prefer_given(composed, "dataset", read_run(folder).settings.get("dataset"))
         source, variation = dataset_and_variation(as_node(node, "dataset"))
         request = replace(request, dataset=source, variation=variation)
-    note_unused(composed, reporter, of_verification(trains=request.settings().trains), of_one_process(composed))
-    return run(request, display, reporter)
+    hints = unused_notes(composed, of_verification(trains=request.settings().trains), of_one_process(composed))
+
+    def show_with_hints(page: Page) -> None:
+        for hint in hints:
+            reporter.note(hint)
+        display(page)
+
+    return run(request, show_with_hints, reporter)
 
 
 def compare(composed: Composed, reporter: Reporter) -> Path:
@@ -340,7 +350,7 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
         export=build(ExportSettings, composed.node("export"), "export"),
         options=run_options(composed),
     )
-    note_unused(
+    reporter = noting_unused(
         composed,
         reporter,
         of_selectors([row.selector for row in request.rows]),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rlsel.structure import setting_names
+from rlsel.training.reporting import HintsFirst
 
 if TYPE_CHECKING:
     from rlsel.cli.composing import Composed
@@ -24,12 +25,18 @@ Unused = Iterator[tuple[str, str]]
 """Keys, a level standing for all below it, each with what reads behind "has no effect"."""
 
 
-def note_unused(composed: Composed, reporter: Reporter, *unused: Unused) -> None:
-    """Notes those of the unused keys that the user typed."""
-    for several in unused:
-        for key, why in several:
-            for name in composed.typed(key):
-                reporter.note(f"note: {name} has no effect {why}")
+def noting_unused(composed: Composed, reporter: Reporter, *unused: Unused) -> Reporter:
+    """Returns a reporter that names the unused keys that the user typed before all else that it is told.
+
+    A command that is refused says nothing but its error.
+    """
+    return HintsFirst(reporter, unused_notes(composed, *unused))
+
+
+def unused_notes(composed: Composed, *unused: Unused) -> list[str]:
+    """Returns a note for each of the unused keys that the user typed."""
+    found = ((name, why) for several in unused for key, why in several for name in composed.typed(key))
+    return [f"note: {name} has no effect {why}" for name, why in found]
 
 
 def of_selectors(selectors: Sequence[Selector]) -> Unused:

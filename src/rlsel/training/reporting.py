@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -123,3 +123,36 @@ class NotesOnly:
 
     def grid(self, grid: Grid) -> None:
         return
+
+
+class HintsFirst:
+    """Says some lines before the first thing that it is told; never where nothing is, as of a run that is refused."""
+
+    def __init__(self, reporter: Reporter, hints: Sequence[str]) -> None:
+        self._reporter, self._hints = reporter, list(hints)
+
+    def note(self, text: str) -> None:
+        self._say_hints()
+        self._reporter.note(text)
+
+    def start(self, task: str, epochs: int, steps: int) -> None:
+        self._say_hints()
+        self._reporter.start(task, epochs, steps)
+
+    def step(self, done: int) -> None:
+        self._reporter.step(done)
+
+    def epoch(self, measurements: Mapping[str, float]) -> None:
+        self._reporter.epoch(measurements)
+
+    def finish(self) -> None:
+        self._reporter.finish()
+
+    def grid(self, grid: Grid) -> None:
+        self._say_hints()
+        self._reporter.grid(grid)
+
+    def _say_hints(self) -> None:
+        for hint in self._hints:
+            self._reporter.note(hint)
+        self._hints.clear()
