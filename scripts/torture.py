@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torturing.damage import try_damage
+from torturing.disks import try_disks
 from torturing.inputs import try_inputs
 from torturing.kills import try_kills
 from torturing.program import Account
 
 PARTS: Mapping[str, tuple[Callable[[Path, int, int, Account], None], int]] = {
     "kills": (try_kills, 200),
+    "disks": (try_disks, 64),
     "files": (try_damage, 800),
     "inputs": (try_inputs, 2000),
 }
@@ -24,6 +28,9 @@ PARTS: Mapping[str, tuple[Callable[[Path, int, int, Account], None], int]] = {
 
 def main() -> int:
     options = _options()
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        # a process that is forked from one with several threads of arithmetic waits for them for ever
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S606
     account = Account()
     began = time.monotonic()
     for name in options.only or PARTS:

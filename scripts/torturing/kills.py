@@ -43,31 +43,31 @@ def try_kills(root: Path, count: int, seed: int, account: Account, lines: Sequen
         lines: Names of those that are killed.
     """
     generator = np.random.default_rng(seed)
-    _begin(root)
+    begin(root)
     for k, name in enumerate(lines):
-        ended = run(_fresh(root), LINES[name])
-        _require(ended)
+        ended = run(fresh(root), LINES[name])
+        require(ended)
         expected, calm = outcome_of(root / "work" / "new"), everything_in(root / "work")
         for i in range(count // len(lines) + (k < count % len(lines))):
             kills = [_moment(ended, generator) for _ in range(3 if i % 4 == 3 else 1)]
-            account.note(f"kills, {name}", kills, _fault(_fresh(root), LINES[name], kills, expected, calm))
+            account.note(f"kills, {name}", kills, _fault(fresh(root), LINES[name], kills, expected, calm))
 
 
-def _begin(root: Path) -> None:
+def begin(root: Path) -> None:
     """Makes the finished run, after all that the processes need is imported once and for all."""
     (root / "warm").mkdir()
     for line in (("select", "selector=random", "run_dir=run"), ("report", "run=run")):
         call(root / "warm", line)
     (root / "made").mkdir()
-    _require(run(root / "made", _MAKE_RUN))
+    require(run(root / "made", _MAKE_RUN))
 
 
-def _require(ended: Ended) -> None:
+def require(ended: Ended) -> None:
     if ended.code:
         raise RuntimeError(ended.said)
 
 
-def _fresh(root: Path) -> Path:
+def fresh(root: Path) -> Path:
     """Returns a new folder with nothing but the finished run in it; the same path each time, which runs record."""
     shutil.rmtree(root / "work", ignore_errors=True)
     return shutil.copytree(root / "made", root / "work")

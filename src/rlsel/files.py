@@ -32,16 +32,38 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, settin
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or error
-        raise StorageError(f"cannot write {path}: {reason}: free space or choose another {setting}") from error
+        raise _unwritable(path, error, setting) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
+def _unwritable(path: Path, error: OSError, setting: str) -> StorageError:
+    reason = error.strerror or error
+    return StorageError(f"cannot write {path}: {reason}: free space or choose another {setting}")
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file atomically."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def append_line(path: Path, line: str, *, anew: bool) -> None:
+    """Appends a line to a UTF-8 text file, which may be read while it grows.
+
+    Args:
+        path: The file.
+        line: The line, without its end.
+        anew: Whether what is there goes first.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    try:
+        with path.open("w" if anew else "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise _unwritable(path, error, "run_dir") from error
 
 
 def write_json(path: Path, content: Any) -> None:  # noqa: ANN401 - JSON

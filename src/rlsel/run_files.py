@@ -139,6 +139,11 @@ def remove_run(folder: Path, *, checkpoints: bool) -> None:
             remove_file(path)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Returns whether an interrupted training can be taken up again in a folder."""
+    return folder.is_dir() and any(_CHECKPOINT.fullmatch(path.name) for path in folder.iterdir())
+
+
 def _read_sums(path: Path) -> Mapping[str, str]:
     """Reads the checksums by file; none where there is no list."""
     try:

@@ -1,3 +1,6 @@
+import io
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +217,48 @@ def test_files_that_are_no_archive_are_refused(tmp_path: Path) -> None:
         np.save(file, LABELS)
     with pytest.raises(DataError, match=r"wrong.npz must be an .npz file with images and labels, got one array"):
         Arrays(path=path).load()
+
+
+def unknown_method(content: bytes) -> bytes:
+    """The archive as if it were packed by a method that there is not: the number behind the version needed to read."""
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        start = content.index(mark) + place
+        content = content[:start] + b"\x63\x00" + content[start + 2 :]
+    return content
+
+
+def with_password(content: bytes) -> bytes:
+    """The archive as if its first file were encrypted: the lowest bit of the flags in the directory."""
+    start = content.index(b"PK\x01\x02") + 8
+    return content[:start] + b"\x01\x00" + content[start + 2 :]
+
+
+def vast(content: bytes) -> bytes:
+    """An archive with images of 10^15 rows, by the header of an array that has none."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**15, 9, 9)})
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("images.npy", header.getvalue())
+    return archive.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"), [(unknown_method, "compression"), (with_password, "encrypted"), (vast, "[Aa]llocate")]
+)
+def test_an_archive_that_cannot_be_opened_is_refused(
+    tmp_path: Path, damage: Callable[[bytes], bytes], reason: str
+) -> None:
+    path = save(tmp_path, images=images(60, 9, 7), labels=LABELS)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(DataError, match=rf"own\.npz cannot be read \(.*{reason}.*\): write it with") as refused:
+        Arrays(path=path).load()
+    assert "\n" not in str(refused.value)
+
+
+def test_the_home_of_nobody_is_a_file_that_is_not_there() -> None:
+    with pytest.raises(DataError, match=r"got '~nobody_at_all/x', which does not exist"):
+        Arrays(path=Path("~nobody_at_all/x")).load()
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:

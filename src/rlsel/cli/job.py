@@ -36,7 +36,7 @@ from rlsel.importing import targets_from
 from rlsel.processes import process_count
 from rlsel.structure import absolute_path, as_node, convert
 
-_NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM})
+_NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,8 +22,12 @@ from rlsel.data.scale import describe_range, on_one_scale, pixel_range
 from rlsel.data.statistics import checked_statistics
 from rlsel.errors import DataError
 
-_READING_ERRORS = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
-
+READING_ERRORS = (
+    *(OSError, EOFError, ValueError, KeyError, OverflowError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    MemoryError,  # a header that claims more than there is
+    RuntimeError,  # an archive with a password, or packed by an unknown method
+)
+"""What reading an `.npy` or `.npz` file raises that is damaged, or none."""
 
 Channels = Literal["first", "last"]
 """Whether images are (N, C, H, W) or (N, H, W, C)."""
@@ -115,7 +120,7 @@ def _read_archive(file: Path) -> dict[str, NDArray[Any]]:
                 )
             given = list(archive.files)
             arrays = {name: np.asarray(archive[name]) for name in wanted if name in given}
-    except _READING_ERRORS as error:
+    except READING_ERRORS as error:
         raise DataError(
             f"arrays: {file} cannot be read ({first_line(error)}): write it with np.savez and without objects"
         ) from error

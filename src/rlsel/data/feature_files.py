@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlsel.data.arrays import READING_ERRORS
 from rlsel.data.locations import existing_file, first_line
 from rlsel.errors import DataError
 
@@ -60,7 +60,7 @@ def map_array(file: Path) -> NDArray[Any]:
     """
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except READING_ERRORS as error:
         raise DataError(f"embeddings: {file} cannot be read ({first_line(error)}): write it with np.save") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"embeddings: {file} must be an .npy file with one array, got an archive: use np.save")

@@ -38,7 +38,7 @@ def existing_folder(root: Path, dataset: str, *, setting: str = "dataset.root") 
     Raises:
         DataError: if there is no such folder.
     """
-    folder = Path(root).expanduser().absolute()
+    folder = _absolute(root)
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(f"{dataset}: {setting} must be an existing folder, got {str(root)!r}, which {what}")
@@ -53,11 +53,15 @@ def existing_file(path: Path | None, setting: str, dataset: str) -> Path:
     """
     if path is None:
         raise DataError(f"{dataset}: {setting} must name a file, got nothing: give {setting}=<file>")
-    file = Path(path).expanduser().absolute()
+    file = _absolute(path)
     if not file.is_file():
         what = "is not a file" if file.exists() else "does not exist"
         raise DataError(f"{dataset}: {setting} must be an existing file, got {str(path)!r}, which {what}")
     return file
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - `~name` of nobody stays as it is
 
 
 def cache_folder() -> Path:

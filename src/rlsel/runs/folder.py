@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,7 +17,7 @@ from rlsel.budget import AUTO, format_ratio
 from rlsel.checks import refuse
 from rlsel.errors import RlselError, StorageError
 from rlsel.files import make_folder, write_json, write_text
-from rlsel.run_files import CONFIG_FILE, RUN_FILES, STATUS_FILE, SUMS_FILE, damage_of, remove_run
+from rlsel.run_files import CONFIG_FILE, RUN_FILES, STATUS_FILE, SUMS_FILE, damage_of, has_checkpoint, remove_run
 from rlsel.runs.locking import held
 
 OUTPUTS = Path("outputs")
@@ -193,7 +193,8 @@ def begun(folders: list[RunFolder], command: str, settings: Sequence[Mapping[str
     """Begins runs, keeps other processes out of their folders, and cleans up where the block does not end well.
 
     A user's error removes what was made, and marks a run that was there before as failed; any other error marks the
-    runs as failed; an interruption marks them as interrupted and leaves them to be taken up again.
+    runs as failed; an interruption marks them as interrupted and leaves them to be taken up again. A disk without room
+    is no reason to lose what it holds: what is finished stays, and so does a checkpoint.
 
     Raises:
         StorageError: if a folder cannot be written, or another process works in it.
@@ -210,9 +211,10 @@ def begun(folders: list[RunFolder], command: str, settings: Sequence[Mapping[str
             yield
         except RlselError as error:
             for before, folder in reversed(found):
-                before.remove_the_rest(folder.path)
-                if (folder.path / STATUS_FILE).exists() and not folder.complete:
-                    folder.set_state("failed", str(error))
+                worth_keeping = folder.complete or has_checkpoint(folder.path)
+                if not (isinstance(error, StorageError) and worth_keeping):
+                    before.remove_the_rest(folder.path)
+            _mark_unfinished((folder for _, folder in found), "failed", str(error))
             raise
         except Exception as error:
             _mark_unfinished(folders, "failed", f"{type(error).__name__}: {error}")
@@ -224,8 +226,9 @@ def begun(folders: list[RunFolder], command: str, settings: Sequence[Mapping[str
 
 def _mark_unfinished(folders: Iterable[RunFolder], state: str, error: str | None = None) -> None:
     for folder in folders:
-        if folder.path.is_dir() and not folder.complete:
-            folder.set_state(state, error)
+        if (folder.path / STATUS_FILE).exists() and not folder.complete:
+            with suppress(StorageError):  # what is to be told is why it is unfinished
+                folder.set_state(state, error)
 
 
 def _first_missing(path: Path) -> Path | None:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from rlsel.files import append_line
+
 METRICS_FILE = "metrics.jsonl"
 
 
@@ -18,8 +20,11 @@ class MetricsFile:
         self._started = False
 
     def append(self, measurements: Mapping[str, float]) -> None:
-        """Appends one object; a number that JSON cannot hold becomes null."""
+        """Appends one object; a number that JSON cannot hold becomes null.
+
+        Raises:
+            StorageError: if it cannot be written.
+        """
         row = {name: value if math.isfinite(value) else None for name, value in measurements.items()}
-        with self._path.open("a" if self._started else "w") as file:
-            file.write(json.dumps(row) + "\n")
+        append_line(self._path, json.dumps(row), anew=not self._started)
         self._started = True
