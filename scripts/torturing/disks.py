@@ -101,8 +101,7 @@ def _starved(folder: Path, line: Sequence[str], kind: str, share: float, calm: E
             remount("ro")
         first = run(folder, line)
         remount("rw,size=1g")
-        starved = _with_room(folder, line, first)
-    return starved
+        return _with_room(folder, line, first)
 
 
 def _with_room(folder: Path, line: Sequence[str], first: Ended) -> Starved:

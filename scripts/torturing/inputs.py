@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from torturing.cases import Case, make_runs
+from torturing.cases import Case, make_run
 from torturing.numbers import number_cases
 from torturing.odd_data import odd_input
 from torturing.program import Account
@@ -29,7 +29,7 @@ def try_inputs(root: Path, count: int, seed_number: int, account: Account) -> No
     scratch.mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("always")  # each warning is a line too many, also the second time
-        make_runs(runs)
+        make_run(runs)
         every = list(number_cases(runs))
         chosen = np.random.default_rng(seed_number).permutation(len(every))[: count // 2]
         for case in [every[i] for i in chosen] + list(drawn(runs, count - len(chosen), seed_number)):

@@ -14,19 +14,20 @@ from torturing.program import Account, call, everything_in
 
 _SMALL = ("dataset.train_size=150", "model.width=2", "training.epochs=4", "training.batch_size=50", "device=cpu")
 _SEVERAL = "selectors=[rl_selector,el2n,grand,memorization,moso,self_sup_prototypes,forgetting,ccs]"
+_FINETUNE = ("finetune-ratio", "run=run", "ratio=0.4", "epochs=3")
 
 LINES: Mapping[str, tuple[str, ...]] = {
     "select": ("select", *_SMALL, "selector.rollout=50", "run_dir=new"),
     "select, several": ("select", *_SMALL, _SEVERAL, "ratio=[0.3,0.5]", "run_dir=new"),
-    "finetune-ratio": ("finetune-ratio", "run=run", "ratio=0.4", "epochs=3", "run_dir=new"),
-    "finetune-ratio, continued": ("finetune-ratio", "run=run", "ratio=0.4", "epochs=3", "features=continued", "run_dir=new"),
+    "finetune-ratio": (*_FINETUNE, "run_dir=new"),
+    "finetune-ratio, continued": (*_FINETUNE, "features=continued", "run_dir=new"),
     "apply": ("apply", "run=run", "ratio=[0.3,0.4]", "run_dir=new"),
     "train-on-subset": ("train-on-subset", *_SMALL[1:], "coreset=run", "run_dir=new"),
     "train-on-subset, dynamic": ("train-on-subset", *_SMALL, "coreset=dynamic", "ratio=0.5", "run_dir=new"),
     "compare": ("compare", *_SMALL, "selectors=[rl_selector,el2n]", "ratios=[0.5]", "seeds=[0]", "run_dir=new"),
     "features": ("features", "dataset.train_size=150", "model.width=2", "run_dir=new"),
     "report": ("report", "run=run", "run_dir=new"),
-}  # fmt: skip
+}
 """The lines that are killed; all work on the built-in digits, and some start from a finished run."""
 
 _MAKE_RUN = ("select", *_SMALL, "selector.rollout=50", "ratio=0.5", "run_dir=run")
