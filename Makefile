@@ -9,7 +9,7 @@ EXPERIMENTS := cifar10 cifar100 tiny_imagenet imagenet cross_architecture ood $(
 REGIMES := $(patsubst conf/experiment/%.yaml,%,$(wildcard conf/experiment/regimes/*.yaml))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-thorough check bench clean
+.PHONY: help run test test-thorough test-lowest torture constraints check bench clean
 .PHONY: reproduce-cifar10 reproduce-cifar100 reproduce-tiny-imagenet reproduce-imagenet reproduce-cross-architecture
 .PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme reproduce-readme-gpu regimes
 
@@ -33,6 +33,19 @@ test: check ## install with development tools, lint, types, tests
 
 test-thorough: .venv/.dev ## what `make test` leaves out: long tests, every file of a run damaged, every form of a planted pickle
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m thorough
+
+test-lowest: ## the tests with the lowest allowed versions, in an environment of its own; ARGS="tests/policy ..."
+	@$(PYTHON) -m venv .venv-lowest
+	@.venv-lowest/bin/python -m pip install -q uv 1>&2
+	@.venv-lowest/bin/uv pip install -q --resolution lowest-direct --python .venv-lowest/bin/python -e '.[dev]' 1>&2
+	@OMP_NUM_THREADS=1 .venv-lowest/bin/python -m pytest -n auto --dist loadfile $(ARGS)
+
+torture: .venv/.dev ## kill, starve and mislead the program, and count what it survives; ARGS="--only kills --kills 20"
+	@$(BIN)/python scripts/torture.py $(ARGS)
+
+constraints: .venv/.dev ## write down the exact versions that are installed, for whoever wants the same
+	@{ echo "# What the tests passed with, on $$($(BIN)/python -V): pip install -e . -c scripts/constraints.txt"; \
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+.*//'; } > scripts/constraints.txt
 
 check: .venv/.dev ## lint, types and the import contracts
 	@$(BIN)/ruff check .
@@ -84,4 +97,4 @@ regimes: $(BIN)/rlsel ## where a choice helps and where it hurts: sixteen compar
 	@$(call compare_each,$(REGIMES),jobs=2); $(BIN)/python scripts/regimes.py; exit $$failed
 
 clean: ## remove what the other targets made, outputs excepted
-	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	@rm -rf .venv .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

@@ -13,12 +13,12 @@ from torturing.processes import PLACES, Ended, Kill, run
 from torturing.program import Account, call, everything_in
 
 _SMALL = ("dataset.train_size=150", "model.width=2", "training.epochs=4", "training.batch_size=50", "device=cpu")
-_SEVERAL = "selectors=[rl_selector,el2n,grand,memorization,moso,self_sup_prototypes,forgetting,ccs]"
 _FINETUNE = ("finetune-ratio", "run=run", "ratio=0.4", "epochs=3")
 
 LINES: Mapping[str, tuple[str, ...]] = {
     "select": ("select", *_SMALL, "selector.rollout=50", "run_dir=new"),
-    "select, several": ("select", *_SMALL, _SEVERAL, "ratio=[0.3,0.5]", "run_dir=new"),
+    "select, several": ("select", *_SMALL, "selectors=[rl_selector,el2n,ccs]", "ratio=[0.3,0.5]", "run_dir=new"),
+    "select, extra trainings": ("select", *_SMALL, "selectors=[grand,moso,self_sup_prototypes]", "run_dir=new"),
     "finetune-ratio": (*_FINETUNE, "run_dir=new"),
     "finetune-ratio, continued": (*_FINETUNE, "features=continued", "run_dir=new"),
     "apply": ("apply", "run=run", "ratio=[0.3,0.4]", "run_dir=new"),

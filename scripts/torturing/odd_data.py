@@ -27,6 +27,9 @@ SELECTORS = (
     *("random", "el2n", "rl_selector", "k_center", "moderate", "ccs", "herding", "static_cover", "facility_location"),
     *("aum", "cg_score", "d2", "dual", "entropy", "forgetting", "glister", "self_sup_prototypes", "tdds", "dyn_unc"),
 )
+_CHARACTERS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+"""What a name or a line may hold at all."""
+
 _POSITIONS = (
     *(
         "0",
@@ -125,7 +128,7 @@ def odd_folders(draw: st.DrawFn) -> Case:
     pictures = st.sampled_from(
         ["plain", "plain", "plain", "plain", "grey", "alpha", "tall", "deep", "empty", "text", "half"]
     )
-    names = st.one_of(st.just("a"), st.sampled_from(ODD_NAMES), st.text(max_size=12))
+    names = st.one_of(st.just("a"), st.sampled_from(ODD_NAMES), st.text(_CHARACTERS, max_size=12))
     files: list[tuple[str, bytes | None]] = [("root", None)]
     for k in range(draw(st.integers(0, 3))):
         label = draw(names) + (str(k) if draw(st.booleans()) else "")
@@ -157,7 +160,7 @@ def odd_coresets(draw: st.DrawFn, root: Path) -> Case:
 @st.composite
 def odd_names(draw: st.DrawFn, root: Path) -> Case:
     """Draws a place with an odd name, of a result or of something to read."""
-    name = draw(st.one_of(st.sampled_from(ODD_NAMES), st.text(min_size=1, max_size=8)))
+    name = draw(st.one_of(st.sampled_from(ODD_NAMES), st.text(_CHARACTERS, min_size=1, max_size=8)))
     quick = ("select", *QUICK, "selector=random")
     archive = npz(images=array_of("u1", (9, 4, 4), "noise"), labels=np.arange(9) % 3)
     cases = [
@@ -182,10 +185,15 @@ def odd_overrides(draw: st.DrawFn, root: Path) -> Case:
         ["ratio", "seed", "selector", "selectors", "dataset.holdout", "training", "export.mode", "device"]
     )
     written = st.one_of(
-        keys, keys, st.text(max_size=6), keys.map("+{}".format), keys.map("~{}".format), keys.map("++{}.x".format)
+        keys,
+        keys,
+        st.text(_CHARACTERS, max_size=6),
+        keys.map("+{}".format),
+        keys.map("~{}".format),
+        keys.map("++{}.x".format),
     )
-    values = st.one_of(st.lists(st.sampled_from(_PIECES), max_size=5).map("".join), st.text(max_size=8))
-    override = st.one_of(st.builds("{}={}".format, written, values), st.text(max_size=10))
+    values = st.one_of(st.lists(st.sampled_from(_PIECES), max_size=5).map("".join), st.text(_CHARACTERS, max_size=8))
+    override = st.one_of(st.builds("{}={}".format, written, values), st.text(_CHARACTERS, max_size=10))
     more = draw(st.lists(override, min_size=1, max_size=2))
     return Case("overrides", ("select", *QUICK, "selector=random", *on_data(root), "run_dir=new", *more))
 

@@ -148,6 +148,19 @@ def test_no_space_is_no_defect(rlsel: Callable[..., Any], select: Any) -> None:
     )
 
 
+def test_a_name_that_the_system_takes_for_none_is_no_defect(rlsel: Callable[..., Any], tmp_path: Path) -> None:
+    for arguments in (
+        ("show", "x" * 256),
+        ("train-on-subset", f"coreset={'x/' * 2500}"),
+        ("select", f"features={'x' * 256}"),
+    ):
+        result = rlsel(*arguments)
+        assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+        assert result.err.startswith("error: ")
+        assert "File name too long" in result.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_error_of_several_lines_is_one_line(rlsel: Callable[..., Any], select: Any) -> None:
     select.act = raising(package.errors.DataError("first\n  second"))
     assert rlsel("select").err == "error: first second\n"

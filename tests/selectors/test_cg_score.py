@@ -121,7 +121,7 @@ def test_large_images_are_averaged_down(feature_task: FeatureTask) -> None:
 
 def test_refuses_a_single_class_and_wrong_settings(feature_task: FeatureTask) -> None:
     with pytest.raises(DataError, match="single class"):
-        CGScore().score(feature_task(torch.zeros(4, dtype=torch.int64), features=torch.rand(4, 2)), Observed())
+        CGScore().needs(feature_task(torch.zeros(4, dtype=torch.int64), features=torch.rand(4, 2)))
     with pytest.raises(ConfigurationError, match=r"selector\.repetitions"):
         CGScore(repetitions=0)
     with pytest.raises(ConfigurationError, match=r"selector\.max_block"):

@@ -117,7 +117,7 @@ def test_tells_how_noisy_it_is(task: SelectionTask, reporter: Any) -> None:
 
 def test_refuses_too_few_samples(feature_task: Callable[..., SelectionTask]) -> None:
     with pytest.raises(DataError, match="got 2 samples in all"):
-        Memorization(num_models=2).score(feature_task(torch.tensor([0, 1])), Observed())
+        Memorization(num_models=2).needs(feature_task(torch.tensor([0, 1])))
 
 
 @pytest.mark.parametrize(("field", "value"), [("num_models", 1), ("share", 0.0), ("share", 1.0), ("epochs", 0)])

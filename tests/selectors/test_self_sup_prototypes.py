@@ -81,7 +81,7 @@ def test_without_features_it_trains_by_itself(feature_task: FeatureTask, reporte
 def test_refuses_wrong_settings_and_features(feature_task: FeatureTask) -> None:
     task = feature_task(torch.arange(6) % 2, features=torch.rand(6, 2))
     with pytest.raises(ConfigurationError, match=r"selector\.num_prototypes must be at most the 6"):
-        SelfSupPrototypes(num_prototypes=7).score(task, Observed())
+        SelfSupPrototypes(num_prototypes=7).needs(task)
     with pytest.raises(DataError, match="finite"):
         SelfSupPrototypes().score(feature_task(task.labels, features=torch.full((6, 2), torch.nan)), Observed())
     for wrong in ({"num_prototypes": 0}, {"keep": "middle"}, {"epochs": 0}, {"temperature": 0.0}):

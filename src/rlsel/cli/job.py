@@ -36,6 +36,7 @@ from rlsel.importing import targets_from
 from rlsel.processes import process_count
 from rlsel.structure import absolute_path, as_node, convert
 
+_NO_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ})
 _NO_ACCESS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM})
 
 
@@ -106,10 +107,11 @@ class Job:
             print_error(label + str(error))
             return Outcome(code=2 if error.by_user else 1, folder=str(error.folder), run_dir=_given_folder(composed))
         except OSError as error:
-            if error.errno not in _NO_ACCESS:
+            remedy = _remedy(error)
+            if remedy is None:
                 return _internal_failure(label)
             where = error.filename or "the run folder"
-            print_error(f"{label}cannot read or write {where}: {error.strerror}: free space or choose another run_dir")
+            print_error(f"{label}cannot read or write {where}: {error.strerror}: {remedy}")
             return Outcome(code=2)
         except Exception:  # noqa: BLE001 - Hydra would print lines of its own
             return _internal_failure(label)
@@ -130,6 +132,13 @@ def _processes_to_start(composed: Composed, command: Command) -> int:
             "train-on-subset train one model in several processes"
         )
     return asked if started == 1 else 1
+
+
+def _remedy(error: OSError) -> str | None:
+    """Says what a user can do where the system refuses a file; None where it is no mistake of the user."""
+    if error.errno in _NO_ACCESS:
+        return "free space or choose another run_dir"
+    return "give another path" if error.errno in _NO_PATH else None
 
 
 def _given_folder(composed: Composed) -> str | None:

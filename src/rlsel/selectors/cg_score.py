@@ -83,7 +83,7 @@ def cg_scores(
 
     Args:
         load: Returns the (B, D) inputs at (B,) ascending positions.
-        labels: (N,) int64 in [0, `num_classes`).
+        labels: (N,) int64 in [0, `num_classes`), of two classes at least.
         num_classes: C.
         repetitions: Draws of the other classes that are averaged; with them the blocks of a large class are drawn anew.
         max_rows: Most rows of one kernel; a class with more than half as many samples is split at random into blocks.
@@ -91,15 +91,10 @@ def cg_scores(
 
     Returns:
         (N,) float32, high = keep.
-
-    Raises:
-        DataError: if there is only one class.
     """
     total = torch.zeros(len(labels), dtype=torch.float64)
     for members in class_members(labels, num_classes):
         outside = torch.nonzero(labels != labels[members[0]])[:, 0] if len(members) else members
-        if len(members) and not len(outside):
-            raise DataError("cg_score compares a class with the others, got a single class: use another selector")
         for own in _blocks(members, max_rows // 2, repetitions, generator):
             drawn = torch.randperm(len(outside), generator=generator)[: len(own)]
             total[own] += class_gap_scores(load(own), load(outside[drawn.sort().values]))
@@ -135,6 +130,8 @@ class CGScore:
         int_at_least("selector.max_block", self.max_block, 4)
 
     def needs(self, task: SelectionTask) -> Needs:
+        if len(task.labels.unique()) < 2:
+            raise DataError("cg_score compares a class with the others, got a single class: use another selector")
         return Needs()
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:

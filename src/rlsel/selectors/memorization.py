@@ -110,16 +110,19 @@ class Memorization:
             positive_int("selector.epochs", self.epochs)
 
     def needs(self, task: SelectionTask) -> Needs:
-        return Needs()
-
-    def score(self, task: SelectionTask, observed: Observed) -> Scores:
-        generator = torch_generator(task.seed, "memorization", "subsets")
-        included = draw_subsets(len(task), self.num_models, share=self.share, generator=generator)
-        if int(included.sum(dim=1).min()) < 2:
+        if int(self._subsets(task).sum(dim=1).min()) < 2:
             raise DataError(
                 f"memorization needs two samples in each subset, got {len(task)} samples in all: "
                 "raise selector.share or take a larger data set"
             )
+        return Needs()
+
+    def _subsets(self, task: SelectionTask) -> Tensor:
+        generator = torch_generator(task.seed, "memorization", "subsets")
+        return draw_subsets(len(task), self.num_models, share=self.share, generator=generator)
+
+    def score(self, task: SelectionTask, observed: Observed) -> Scores:
+        included = self._subsets(task)
         out = left_out_of(self.num_models, self.share)
         task.reporter.note(
             f"memorization: {self.num_models} trainings on {self.share:.0%} of the samples; the standard deviation "

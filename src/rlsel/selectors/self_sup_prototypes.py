@@ -97,12 +97,13 @@ class SelfSupPrototypes:
         )
 
     def needs(self, task: SelectionTask) -> Needs:
+        count = self.num_prototypes or task.dataset.num_classes
+        if count > len(task):
+            raise refuse("selector.num_prototypes", f"at most the {len(task)} training samples", count)
         return Needs()
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:
         count = self.num_prototypes or task.dataset.num_classes
-        if count > len(task):
-            raise refuse("selector.num_prototypes", f"at most the {len(task)} training samples", count)
         if task.features is None:
             task.reporter.note(
                 f"self_sup_prototypes: trains {task.model.name} without labels for {self.epochs} epochs, "
