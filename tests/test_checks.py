@@ -29,13 +29,21 @@ def test_an_integer_is_nothing_else(value: object) -> None:
     assert message_of(partial(positive_int, "epochs", value)) == expected
 
 
-@given(st.integers(), st.integers())
+@given(st.integers(-(2**63), 2**63 - 1), st.integers())
 def test_an_integer_has_a_least_value(value: int, minimum: int) -> None:
     if value >= minimum:
         assert int_at_least("x", value, minimum) == value
     else:
         assert message_of(partial(int_at_least, "x", value, minimum)) == (
             f"x must be an integer of at least {minimum}, got {value}"
+        )
+
+
+def test_an_integer_fits_into_64_bits() -> None:
+    assert int_at_least("x", 9223372036854775807, 0) == 9223372036854775807
+    for value in (9223372036854775808, 10**30):
+        assert message_of(partial(int_at_least, "x", value, 0)) == (
+            f"x must be an integer from -9223372036854775808 to 9223372036854775807, got {value}"
         )
 
 

@@ -79,6 +79,8 @@ ROWS = [
     ("select selectors=[]", "selectors must be a list of names"),
     ("select selectors=[random] selector.rollout=3", "leave out selector.rollout="),
     ("select seed=-1", "seed must be an integer of at least 0, got -1"),
+    ("select seed=9223372036854775808", "seed must be an integer from -9223372036854775808 to 9223372036854775807"),
+    ("select training.epochs=1000000000000000000000", "training.epochs must be an integer from -9223372036854775808"),
     ("select seed=a", "seed must be an integer of at least 0, got 'a'"),
     ("select jobs=0", "jobs must be an integer of at least 1, got 0"),
     ("select resume=maybe", "resume must be one of auto, never, got 'maybe'"),

@@ -185,3 +185,10 @@ def test_of_features(rlsel: Callable[..., Any], features: Any) -> None:
 def test_of_compare(rlsel: Callable[..., Any], compare: Any, line: str, told: list[str]) -> None:
     result = rlsel("compare", *line.split())
     assert (result.code, result.err) == (0, notes(*told))
+
+
+def test_a_refused_command_says_nothing_of_what_is_unused(rlsel: Callable[..., Any], tmp_path: Path) -> None:
+    result = rlsel("select", "selector=random", "training.epochs=3", "dataset=arrays", "dataset.path=none.npz")
+    assert result.code == 2
+    assert result.err.startswith("error: arrays: dataset.path must be an existing file")
+    assert result.err.count("\n") == 1

@@ -28,7 +28,6 @@ from rlsel.cli.unused import (
     of_selectors,
     of_target,
     of_verification,
-    unused_notes,
 )
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.structure import as_node, build, convert
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from rlsel.comparing.request import Row
     from rlsel.dynamic.settings import DynamicSettings
     from rlsel.export import ExportSettings
-    from rlsel.report.terminal_page import Page
     from rlsel.runs.settings import RunSettings
     from rlsel.selectors.base import Selector
     from rlsel.training.reporting import Reporter
@@ -69,15 +67,15 @@ def select(composed: Composed, reporter: Reporter) -> Path:
         report=convert(nodes["report"], bool, "report"),
         options=run_options(composed),
     )
-    reporter = noting_unused(
+    with noting_unused(
         composed,
         reporter,
         of_selectors(request.selectors),
         of_target(request.selectors, features=request.features is not None),
         of_export((selector, request.export) for selector in request.selectors),
         of_one_process(composed),
-    )
-    return run(request, reporter)
+    ) as reporter:
+        return run(request, reporter)
 
 
 def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
@@ -101,14 +99,14 @@ def finetune_ratio(composed: Composed, reporter: Reporter) -> Path:
         export=recorded.export,
         options=run_options(composed),
     )
-    reporter = noting_unused(
+    with noting_unused(
         composed,
         reporter,
         of_finetuning(request.features),
         of_export([(request.selector, request.export)]),
         of_one_process(composed),
-    )
-    return run(request, reporter)
+    ) as reporter:
+        return run(request, reporter)
 
 
 def apply(composed: Composed, reporter: Reporter) -> Path:
@@ -127,10 +125,10 @@ def apply(composed: Composed, reporter: Reporter) -> Path:
         export=recorded.export,
         options=run_options(composed),
     )
-    reporter = noting_unused(
+    with noting_unused(
         composed, reporter, of_export([(request.selector, request.export)]), of_one_process(composed)
-    )
-    return run(request, reporter)
+    ) as reporter:
+        return run(request, reporter)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,8 +191,8 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
         evaluation=evaluation_settings(composed),
         options=run_options(composed),
     )
-    reporter = noting_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed))
-    return run(request, reporter)
+    with noting_unused(composed, reporter, of_evaluation(request.evaluation), of_one_process(composed)) as reporter:
+        return run(request, reporter)
 
 
 def _dynamic(coreset: object, ratio: object) -> DynamicSettings | None:
@@ -229,8 +227,8 @@ def features(composed: Composed, reporter: Reporter) -> Path:
         seed=composed.nodes["seed"],
         options=run_options(composed),
     )
-    reporter = noting_unused(composed, reporter, of_images(), of_one_process(composed))
-    return run(request, reporter)
+    with noting_unused(composed, reporter, of_images(), of_one_process(composed)) as reporter:
+        return run(request, reporter)
 
 
 def export(composed: Composed, reporter: Reporter) -> Path:
@@ -248,8 +246,8 @@ def export(composed: Composed, reporter: Reporter) -> Path:
         out=convert(nodes["out"], Path | None, "out"),
         overwrite=convert(nodes["overwrite"], bool, "overwrite"),
     )
-    reporter = noting_unused(composed, reporter, of_format(request.format))
-    return run(request, reporter)
+    with noting_unused(composed, reporter, of_format(request.format)) as reporter:
+        return run(request, reporter)
 
 
 def show(composed: Composed, reporter: Reporter) -> Path:
@@ -283,8 +281,8 @@ def report(composed: Composed, reporter: Reporter) -> Path:
         node = prefer_given(composed, "dataset", recorded.settings.get("dataset"))
         source, variation = dataset_and_variation(as_node(node, "dataset"))
         request = replace(request, dataset=source, variation=variation)
-    reporter = noting_unused(composed, reporter, of_page(of_comparison=of_comparison), of_one_process(composed))
-    return run(request, reporter)
+    with noting_unused(composed, reporter, of_page(of_comparison=of_comparison), of_one_process(composed)) as reporter:
+        return run(request, reporter)
 
 
 def verify(composed: Composed, reporter: Reporter) -> Path:
@@ -312,14 +310,10 @@ def verify(composed: Composed, reporter: Reporter) -> Path:
         node = prefer_given(composed, "dataset", read_run(folder).settings.get("dataset"))
         source, variation = dataset_and_variation(as_node(node, "dataset"))
         request = replace(request, dataset=source, variation=variation)
-    hints = unused_notes(composed, of_verification(trains=request.settings().trains), of_one_process(composed))
-
-    def show_with_hints(page: Page) -> None:
-        for hint in hints:
-            reporter.note(hint)
-        display(page)
-
-    return run(request, show_with_hints, reporter)
+    with noting_unused(
+        composed, reporter, of_verification(trains=request.settings().trains), of_one_process(composed)
+    ) as reporter:
+        return run(request, display, reporter)
 
 
 def compare(composed: Composed, reporter: Reporter) -> Path:
@@ -350,14 +344,14 @@ def compare(composed: Composed, reporter: Reporter) -> Path:
         export=build(ExportSettings, composed.node("export"), "export"),
         options=run_options(composed),
     )
-    reporter = noting_unused(
+    with noting_unused(
         composed,
         reporter,
         of_selectors([row.selector for row in request.rows]),
         of_export((row.selector, row.export) for row in request.rows),
         of_evaluation(request.evaluation),
-    )
-    return run(request, reporter)
+    ) as reporter:
+        return run(request, reporter)
 
 
 def _variants(composed: Composed) -> tuple[Row, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rlsel.structure import setting_names
@@ -25,18 +26,16 @@ Unused = Iterator[tuple[str, str]]
 """Keys, a level standing for all below it, each with what reads behind "has no effect"."""
 
 
-def noting_unused(composed: Composed, reporter: Reporter, *unused: Unused) -> Reporter:
-    """Returns a reporter that names the unused keys that the user typed before all else that it is told.
+@contextmanager
+def noting_unused(composed: Composed, reporter: Reporter, *unused: Unused) -> Iterator[Reporter]:
+    """Notes those of the unused keys that the user typed, before all else that a command says.
 
     A command that is refused says nothing but its error.
     """
-    return HintsFirst(reporter, unused_notes(composed, *unused))
-
-
-def unused_notes(composed: Composed, *unused: Unused) -> list[str]:
-    """Returns a note for each of the unused keys that the user typed."""
     found = ((name, why) for several in unused for key, why in several for name in composed.typed(key))
-    return [f"note: {name} has no effect {why}" for name, why in found]
+    hinting = HintsFirst(reporter, [f"note: {name} has no effect {why}" for name, why in found])
+    yield hinting
+    hinting.say_hints()
 
 
 def of_selectors(selectors: Sequence[Selector]) -> Unused:

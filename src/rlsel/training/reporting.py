@@ -126,17 +126,17 @@ class NotesOnly:
 
 
 class HintsFirst:
-    """Says some lines before the first thing that it is told; never where nothing is, as of a run that is refused."""
+    """Says some lines before the first thing that it is told."""
 
     def __init__(self, reporter: Reporter, hints: Sequence[str]) -> None:
         self._reporter, self._hints = reporter, list(hints)
 
     def note(self, text: str) -> None:
-        self._say_hints()
+        self.say_hints()
         self._reporter.note(text)
 
     def start(self, task: str, epochs: int, steps: int) -> None:
-        self._say_hints()
+        self.say_hints()
         self._reporter.start(task, epochs, steps)
 
     def step(self, done: int) -> None:
@@ -149,10 +149,11 @@ class HintsFirst:
         self._reporter.finish()
 
     def grid(self, grid: Grid) -> None:
-        self._say_hints()
+        self.say_hints()
         self._reporter.grid(grid)
 
-    def _say_hints(self) -> None:
+    def say_hints(self) -> None:
+        """Says the lines now, unless they were said already."""
         for hint in self._hints:
             self._reporter.note(hint)
         self._hints.clear()
