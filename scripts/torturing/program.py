@@ -18,7 +18,7 @@ from hydra._internal.hydra import Hydra
 from rlsel.cli.main import main
 
 USER_ERROR = 2
-PATIENCE = 60
+PATIENCE = 180
 """Seconds after which a call hangs."""
 
 
