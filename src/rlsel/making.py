@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from rlsel.applying import policy_of
-from rlsel.coreset import Coreset
+from rlsel.coreset import Companion, Coreset
 from rlsel.cutting import cut
 from rlsel.errors import CoresetError
 from rlsel.paying import closing
@@ -36,6 +36,7 @@ def make(
     resume: bool,
     request: Sequence[Planned] = (),
     on_failure: OnFailure[Planned] | None = None,
+    estimate: Companion | None = None,
 ) -> None:
     """Makes coresets in their run folders; of several processes that train together, the first writes them.
 
@@ -47,6 +48,7 @@ def make(
         request: All that was asked for, what is made already included, by which interrupted work is known; empty where
             that is just `planned`.
         on_failure: Told what cannot be made, and why; the others are made all the same. None raises.
+        estimate: What it was said to take, kept in each folder; None for nothing said.
     """
     note, request = task.reporter.note, request or planned
     # what was interrupted goes on as it began: its scores are made again, from what is saved of their training
@@ -61,6 +63,8 @@ def make(
         _take_part(rest, request, task, resume=resume)
         return
     with begun_as_planned(planned):
+        for one in planned if estimate is not None else ():
+            estimate.save(one.folder.path)
         for one, found in recorded.items():
             with reported([one], on_failure):
                 coresets.append(_cut_again(one, task, found))

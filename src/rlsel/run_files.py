@@ -22,6 +22,7 @@ CONFIG_FILE, STATUS_FILE = "config.yaml", "status.json"
 RUN_FILES = (
     CONFIG_FILE,
     "metrics.jsonl",
+    "estimate.json",
     "indices.npy",
     "scores.npy",
     "labels.npy",

@@ -12,6 +12,7 @@ from rlsel.commands.report import report
 from rlsel.commands.requests import ReportRequest, SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
+from rlsel.estimating import estimate_selection
 from rlsel.making import make
 from rlsel.paying import closing
 from rlsel.predicting import AutoPlan, choose_ratio
@@ -46,7 +47,11 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
 
     def work(missing: Sequence[Planned], dataset: Dataset, fabric: Fabric) -> None:
         task = _task(request, dataset, fabric, reporter)
-        make(missing, task, began=began, resume=request.options.resume == "auto", request=planned)
+        estimate = estimate_selection(task, [one.wanted for one in missing])
+        if estimate is not None:
+            reporter.note(f"note: {estimate}")
+        resume = request.options.resume == "auto"
+        make(missing, task, began=began, resume=resume, request=planned, estimate=estimate)
 
     planned = plan(request)
     folder = make_missing(planned, work, settings=request.settings, options=request.options, reporter=reporter)
