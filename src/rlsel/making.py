@@ -63,8 +63,9 @@ def make(
         _take_part(rest, request, task, resume=resume)
         return
     with begun_as_planned(planned):
-        for one in planned if estimate is not None else ():
-            estimate.save(one.folder.path)
+        if estimate is not None:
+            for one in planned:
+                estimate.save(one.folder.path)
         for one, found in recorded.items():
             with reported([one], on_failure):
                 coresets.append(_cut_again(one, task, found))
