@@ -21,7 +21,6 @@ from rlsel import coreset as module
 from rlsel.coreset import Coreset, indices_sha256
 from rlsel.errors import ConfigurationError, CoresetError
 from rlsel.export import Mode, ResolvedExport, choose
-from rlsel.formats.rows import paths_of
 from rlsel.formats.writing import export_coreset
 from rlsel.provenance import DatasetRecord, Provenance, RatioRecord, ScoreRecord, SelectorRecord
 
@@ -105,6 +104,21 @@ def same(first: Coreset, second: Coreset) -> bool:
         and np.array_equal(first.held_out, second.held_out)
         and first.provenance == second.provenance
     )
+
+
+def test_another_cut_of_a_loaded_coreset_keeps_the_paths(tmp_path: Path) -> None:
+    paths = ["a.png", 'b,"c".png', "d\r.png", "e\r\nf.png"]
+    replace(small(), paths=paths).save(tmp_path / "run")
+    loaded = Coreset.load(tmp_path / "run")
+    cut = loaded.at_ratio(0.25).at_ratio(0.75)
+    assert list(loaded.image_paths() or ()) == list(cut.image_paths() or ()) == paths
+    cut.save(tmp_path / "cut")
+    with (tmp_path / "cut" / "selected.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == paths
+    loaded.save(tmp_path / "run")
+    assert list(Coreset.load(tmp_path / "run").image_paths() or ()) == paths, "also where it replaces itself"
+    small().save(tmp_path / "none")
+    assert Coreset.load(tmp_path / "none").at_ratio(0.75).image_paths() is None
 
 
 def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
@@ -263,12 +277,12 @@ def test_very_many_samples_get_a_table_where_it_names_their_files(
     small().save(tmp_path)  # over one that has a table
     assert not (tmp_path / "selected.csv").exists()
     loaded = Coreset.load(tmp_path)
-    assert paths_of(loaded) is None
+    assert loaded.image_paths() is None
     table = export_coreset(loaded, "csv", tmp_path / "asked.csv").read_text().splitlines()
     assert table[1].startswith("0,0,2.5,1")
     named = replace(small(), paths=("a", "b", "c", "d"))
     named.save(tmp_path)
-    assert paths_of(Coreset.load(tmp_path)) == ("a", "b", "c", "d")
+    assert Coreset.load(tmp_path).image_paths() == ("a", "b", "c", "d")
 
 
 def test_an_interrupted_save_is_no_coreset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from rlsel.export import choose
 from rlsel.files import make_folder, read_array, remove_file, write_array, write_json
 from rlsel.provenance import JsonObject, Provenance
 from rlsel.run_files import SUMS_FILE, require_intact, seal
-from rlsel.selection_table import write_table
+from rlsel.selection_table import read_paths, write_table
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset, Subset
@@ -79,11 +79,12 @@ class Coreset:
             positions, the own one of any other sample; None where the selector found none or did not look.
         held_out: (H,) int64 positions of the samples that a test split was made of, ascending.
         paths: N paths of the images, relative to the root of the data set; None where there are none, and after
-            loading.
+            loading, when `image_paths` reads them.
         policy: What learned it, where that can judge other samples (`rlsel.apply`); None after loading.
         run: What the command line would have written beside it, for a coreset that was made without a folder; None for
             another cut of it, and after loading.
         folder: Where it was loaded from; None for one that was not.
+        cut_from: Where the one was loaded from that it is another cut of; None for one that is not.
     """
 
     indices: NDArray[np.int64]
@@ -97,6 +98,7 @@ class Coreset:
     policy: Companion | None = None
     run: Surroundings | None = None
     folder: Path | None = None
+    cut_from: Path | None = None
 
     def __post_init__(self) -> None:
         dataset = self.provenance.dataset
@@ -145,6 +147,25 @@ class Coreset:
         counts = np.bincount(self.labels[self.indices], minlength=self.provenance.dataset.num_classes)
         return tuple(counts.tolist())
 
+    def image_paths(self) -> Sequence[str] | None:
+        """Returns the N paths of the images, which a loaded coreset keeps in its table; None where it has none.
+
+        Raises:
+            CoresetError: if the table is missing or damaged.
+        """
+        folder = self.folder or self.cut_from
+        if self.paths is not None or folder is None:
+            return self.paths
+        table = folder / TABLE_FILE
+        if not table.exists() and not self.has_table:
+            return None
+        try:
+            return read_paths(table, len(self.scores))
+        except OSError as error:
+            raise CoresetError(f"cannot read {table}: {error.strerror or error}: select again") from error
+        except ValueError as error:
+            raise CoresetError(f"{table} is damaged ({error}): select again") from error
+
     @property
     def indices_sha256(self) -> str:
         """The SHA-256 of the file `indices.npy`, in hexadecimal digits."""
@@ -170,6 +191,7 @@ class Coreset:
             self._write(folder)
 
     def _write(self, folder: Path) -> None:
+        paths = self.image_paths()
         for stale in (SUMS_FILE, RECORD_FILE, HARDNESS_FILE, NEAR_DUPLICATES_FILE, HELD_OUT_FILE, TABLE_FILE):
             remove_file(folder / stale)
         if self.policy is not None:
@@ -191,7 +213,7 @@ class Coreset:
                 labels=self.labels,
                 label_values=self.provenance.dataset.label_values,
                 class_names=self.provenance.dataset.class_names,
-                paths=self.paths,
+                paths=paths,
             )
         write_json(folder / RECORD_FILE, self._record())
         seal(folder)
@@ -346,7 +368,8 @@ class Coreset:
             ratio=replace(recorded.ratio, requested=float(ratio), achieved=achieved),
             parent=recorded.parent if self.folder is None else str(self.folder),
         )
-        return replace(self, indices=indices, provenance=provenance, run=None, folder=None)
+        origin = self.folder or self.cut_from
+        return replace(self, indices=indices, provenance=provenance, run=None, folder=None, cut_from=origin)
 
 
 def indices_sha256(indices: NDArray[np.int64]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rlsel.commands.requests import ShowRequest
-from rlsel.formats.rows import paths_of
 from rlsel.report.comparison_view import comparison_page
 from rlsel.report.selection_view import selection_page
 from rlsel.report.terminal_page import Page
@@ -32,6 +31,6 @@ def show(request: ShowRequest, display: Callable[[Page], None]) -> Path:
         page = comparison_page(read_comparison(request.run))
     else:
         coreset = run.finished_coreset()
-        page = selection_page(coreset, paths_of(coreset), rows=request.rows)
+        page = selection_page(coreset, coreset.image_paths(), rows=request.rows)
     display(page)
     return run.folder.absolute()

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlsel.checks import refuse
-from rlsel.coreset import TABLE_FILE, Coreset
+from rlsel.coreset import Coreset
 from rlsel.errors import ConfigurationError, CoresetError, DataError
 from rlsel.files import stays_below
-from rlsel.selection_table import UNDECODABLE, read_paths
+from rlsel.selection_table import UNDECODABLE
 
 Part = Literal["kept", "dropped", "both"]
 """Which candidates: those that were kept, the others, or all."""
@@ -106,7 +106,7 @@ def rows_of(coreset: Coreset, part: Part, root: Path | None) -> Rows:
         raise refuse(
             "part", "kept or both where nothing was dropped", part, "give part=kept, or select a smaller ratio"
         )
-    paths = paths_of(coreset)
+    paths = coreset.image_paths()
     below_train = paths is not None and all(
         path.startswith(_TRAINING_FOLDER) and path.count("/") > 1 for path in paths if path
     )
@@ -118,25 +118,6 @@ def rows_of(coreset: Coreset, part: Part, root: Path | None) -> Rows:
         class_base=_TRAINING_FOLDER if below_train else "",
         root=None if root is None else root.absolute(),
     )
-
-
-def paths_of(coreset: Coreset) -> Sequence[str] | None:
-    """Returns the N paths of the images of a coreset, which a loaded one keeps in its table; None where it has none.
-
-    Raises:
-        CoresetError: if the table is missing or damaged.
-    """
-    if coreset.paths is not None or coreset.folder is None:
-        return coreset.paths
-    table = coreset.folder / TABLE_FILE
-    if not table.exists() and not coreset.has_table:
-        return None
-    try:
-        return read_paths(table, len(coreset.scores))
-    except OSError as error:
-        raise CoresetError(f"cannot read {table}: {error.strerror or error}: select again") from error
-    except ValueError as error:
-        raise CoresetError(f"{table} is damaged ({error}): select again") from error
 
 
 def _inside(path: str) -> str:

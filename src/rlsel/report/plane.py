@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -43,8 +43,14 @@ def lay_out(
         distance: How features are compared.
         seed: Of the run.
     """
-    if find_spec("umap") is not None and LEAST_FOR_UMAP <= len(chosen) <= MOST_FOR_UMAP:
-        return _by_umap(features[torch.from_numpy(chosen)], distance, seed)
+    umap = _umap() if LEAST_FOR_UMAP <= len(chosen) <= MOST_FOR_UMAP else None
+    if umap is not None:
+        layout = umap(n_components=2, min_dist=0.7, metric=distance, random_state=seed, n_jobs=1)
+        places = layout.fit_transform(features[torch.from_numpy(chosen)].numpy())
+        return Plane(
+            places=np.asarray(places, dtype=np.float32),
+            method="laid out by UMAP, which keeps neighbours together; distances across the map say little",
+        )
     plane, explained = principal_plane(features)
     return Plane(
         places=plane[chosen],
@@ -52,17 +58,16 @@ def lay_out(
     )
 
 
-def _by_umap(features: Tensor, distance: str, seed: int) -> Plane:
-    """Lays out by uniform manifold approximation and projection (McInnes, Healy & Melville 2018)."""
+def _umap() -> Callable[..., Any] | None:
+    """Returns uniform manifold approximation and projection (McInnes, Healy & Melville 2018), where installed."""
     with warnings.catch_warnings():
         # it says at import that a part of it that is not used here needs TensorFlow
         warnings.simplefilter("ignore", ImportWarning)
-        from umap import UMAP
-    layout = UMAP(n_components=2, metric=distance, random_state=seed, n_jobs=1)
-    return Plane(
-        places=np.asarray(layout.fit_transform(features.numpy()), dtype=np.float32),
-        method="laid out by UMAP, which keeps neighbours together; distances across the map say little",
-    )
+        try:
+            from umap import UMAP
+        except ImportError:
+            return None
+    return UMAP  # type: ignore[no-any-return] # it has no annotations
 
 
 def principal_plane(features: Tensor) -> tuple[NDArray[np.float32], float]:

@@ -88,7 +88,14 @@ def regimes_of(comparisons: Mapping[str, RecordedComparison], *, own: str) -> Re
     if not found:
         return None
     methods = tuple(dict.fromkeys(method for effects in found.values() for method in effects))
-    ends = [end for effects in found.values() for one in effects.values() for end in (one.low, one.high)]
+    # an interval of two seeds may be ten times as wide as all means together: it runs out of its picture
+    most = max(1.0, *(2 * abs(one.mean) for effects in found.values() for one in effects.values()))
+    ends = [
+        max(-most, min(most, end))
+        for effects in found.values()
+        for one in effects.values()
+        for end in (one.low, one.high)
+    ]
     return Regimes(
         methods=methods,
         rows=tuple(
