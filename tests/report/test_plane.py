@@ -47,7 +47,7 @@ def test_umap_lays_out_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) ->
     found = lay_out(features, chosen, distance="cosine", seed=7)
     assert found.places.tolist() == [[4.0 * place, 4.0 * place + 1] for place in range(20, 300)]
     assert found.places.dtype == np.float32
-    assert found.method.startswith("laid out by UMAP")
+    assert found.method.startswith("their layout by UMAP")
     assert (FakeUMAP.settings["metric"], FakeUMAP.settings["random_state"]) == ("cosine", 7)
     few = lay_out(features, chosen[:50], distance="cosine", seed=7)
     assert few.method.startswith("their first two principal components"), "too few for UMAP"

@@ -18,6 +18,9 @@ LEAST_FOR_UMAP, MOST_FOR_UMAP = 200, 20_000
 """Samples that UMAP lays out: fewer have hardly neighbours to keep, and more take minutes (2 ms each, and once a minute
 to compile)."""
 
+_APART = 0.7
+"""UMAP's `min_dist`: at its usual 0.1 a class is a blot in which kept samples hide dropped ones."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
@@ -45,11 +48,11 @@ def lay_out(
     """
     umap = _umap() if LEAST_FOR_UMAP <= len(chosen) <= MOST_FOR_UMAP else None
     if umap is not None:
-        layout = umap(n_components=2, min_dist=0.7, metric=distance, random_state=seed, n_jobs=1)
+        layout = umap(n_components=2, min_dist=_APART, metric=distance, random_state=seed, n_jobs=1)
         places = layout.fit_transform(features[torch.from_numpy(chosen)].numpy())
         return Plane(
             places=np.asarray(places, dtype=np.float32),
-            method="laid out by UMAP, which keeps neighbours together; distances across the map say little",
+            method="their layout by UMAP, which keeps neighbours together; distances across the map say little",
         )
     plane, explained = principal_plane(features)
     return Plane(
