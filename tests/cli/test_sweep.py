@@ -151,3 +151,26 @@ def test_each_job_leaves_its_run_below_the_place_given(
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["random"]
     assert len(list((tmp_path / "runs" / "random").iterdir())) == 2
+
+
+def test_the_launcher_of_joblib_runs_the_jobs(rlsel: Callable[..., Any], working_folder: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1")
+    result = rlsel("select", "-m", *joblib, "selector=random", "ratio=0.3,0.5", "run_dir=runs")
+    assert (result.code, result.out) == (0, f"{working_folder / 'runs'}\n")
+    found = sorted(path.parent.name for path in working_folder.rglob("indices.npy"))
+    assert found == ["ratio-0.30_seed-0", "ratio-0.50_seed-0"]
+    assert not list(working_folder.rglob(".sweep"))
+
+
+@pytest.mark.thorough
+def test_the_logs_of_a_job_of_submitit_that_fails_are_named(rlsel: Callable[..., Any], working_folder: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    result = rlsel("select", "-m", "hydra/launcher=submitit_local", "selector=random", "ratio=0.3,7", "run_dir=runs")
+    assert (result.code, result.out) == (2, f"{working_folder / 'runs'}\n")
+    folder = result.err.rpartition(" below ")[2].strip()
+    assert result.err.startswith("error: a job failed")
+    assert result.err.count("\n") == 1
+    logs = "".join(path.read_text() for path in Path(folder).rglob("*.err"))
+    assert "error: job" in logs
+    assert "ratio" in logs

@@ -99,15 +99,15 @@ def test_two_processes_choose_what_one_does(tmp_path: Path) -> None:
 @pytest.mark.thorough
 def test_a_process_that_is_killed_ends_all_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rlsel", "select", "training.epochs=500", "device=cpu", "device.processes=2"]
-    parent = subprocess.Popen([*command, f"run_dir={tmp_path}/run"], stderr=subprocess.PIPE, text=True)
-    assert parent.stderr is not None
-    for line in parent.stderr:
-        if "epoch" in line:
-            break
-    children = subprocess.run(["pgrep", "-P", str(parent.pid)], capture_output=True, text=True, check=True)
-    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
-    rest = parent.stderr.read().splitlines()
-    assert parent.wait(60) != 0
+    with subprocess.Popen([*command, f"run_dir={tmp_path}/run"], stderr=subprocess.PIPE, text=True) as parent:
+        assert parent.stderr is not None
+        for line in parent.stderr:
+            if "epoch" in line:
+                break
+        children = subprocess.run(["pgrep", "-P", str(parent.pid)], capture_output=True, text=True, check=True)
+        os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+        rest = parent.stderr.read().splitlines()
+    assert parent.returncode > 0
     assert [line for line in rest if "target" not in line] == [
         "error: one of the 2 processes that train together is gone, which ends the others: start the same command "
         "again, which goes on from its last checkpoint"

@@ -189,6 +189,9 @@ def run_command(command: Command, options: Options, arguments: Sequence[str]) ->
         swept = [Outcome(**json.loads(path.read_text())) for path in sorted(job.sweep_folder.glob("*.json"))]
     finally:
         _sweep_up(sweep_folder, new)
+    # the jobs of a cluster do not write to this terminal
+    if any(outcome.code for outcome in swept) and sweep_folder.is_dir():
+        print_error(f"a job failed: what each of them said stands in the logs below {sweep_folder}")
     return job.outcomes + swept
 
 
