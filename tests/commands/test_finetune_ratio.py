@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from rlsel.selectors.random import Random
 from rlsel.selectors.rl_selector import RLSelector
 from rlsel.training.checkpoints import load_tensors
 from rlsel.training.reporting import SilentReporter
+from rlsel.training.resuming import Checkpointing
 
 QUICK = RLSelector(rollout=64, settle_passes=20)
 FILES = {
@@ -142,6 +144,34 @@ def test_the_training_can_be_continued(request_for: Request, source: Path, repor
     assert len(Coreset.load(folder)) == 36
     again = run(request_for("again", features="continued"))
     assert result(again) == result(folder)
+
+
+class Killed(BaseException):
+    """What the test takes for a SIGKILL."""
+
+
+def test_killed_thrice_it_goes_on_as_if_nothing_had_happened(
+    request_for: Request, reporter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = run(request_for("calm", features="continued"))
+    monkeypatch.setattr("rlsel.runs.checkpoint.Checkpointing", partial(Checkpointing, every_seconds=0))
+    steps: list[int] = []
+    deaths = [2, 5, 9]  # in the first epoch, after the second, and with the last step of the third
+
+    def step(done: int) -> None:
+        steps.append(done)
+        if done in deaths:
+            deaths.remove(done)
+            raise Killed
+
+    reporter.step = step
+    for _ in range(3):
+        with pytest.raises(Killed):
+            finetune_ratio(request_for(features="continued"), reporter)
+    resumed = finetune_ratio(request_for(features="continued"), reporter)
+    assert steps == [1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 9, 9], "the steps that it died in are the only ones repeated"
+    assert result(resumed) == result(calm)
+    assert names(resumed) == names(calm)
 
 
 def test_a_fine_tuned_policy_can_be_fine_tuned(request_for: Request) -> None:

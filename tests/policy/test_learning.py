@@ -299,6 +299,7 @@ def test_the_learning_rate_falls_over_a_sweep(
 
 
 UNSURE = torch.tensor([-1.0, -0.5, 0.5, 2.0])
+SURE = "the mean entropy of its keep probabilities is 0.003: it is sure of every sample"
 
 
 @pytest.mark.parametrize(
@@ -314,7 +315,7 @@ UNSURE = torch.tensor([-1.0, -0.5, 0.5, 2.0])
             8 * UNSURE.sign(),
             0.5,
             True,
-            "the mean entropy of its keep probabilities is 0.003: it is sure of every sample",
+            SURE,
         ),
         (8 * UNSURE.sign(), 0.5, False, None),
     ],

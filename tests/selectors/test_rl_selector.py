@@ -17,6 +17,7 @@ from rlsel.policy.mdp import PolicySpec
 from rlsel.policy.optimum import calibration_temperature
 from rlsel.policy.ppo import PPO
 from rlsel.policy.rewards import Dynamics, Paper
+from rlsel.selection import Wanted, select_from
 from rlsel.selectors.aum import AUM
 from rlsel.selectors.base import FINAL, Observed, Scores, SelectionTask, Selector, depends_on_ratio, for_ratio
 from rlsel.selectors.policy_learner import PolicyLearner
@@ -206,3 +207,12 @@ def test_below_one_half_the_the_order_stays(feature_task: FeatureTask) -> None:
         warmer = calibration_temperature(ratio, 200 * ratio)
         assert float(logits[ratio].std() * warmer) == pytest.approx(float(logits[0.5].std()), rel=0.05)
     assert float((logits[0.7] - logits[0.5]).std()) > 1e-3
+
+
+def test_what_says_nothing_is_not_exported_in_silence(feature_task: FeatureTask, reporter: Any) -> None:
+    task = feature_task(torch.arange(40) % 2, features=torch.ones(40, 3))
+    wanted = Wanted(selector=RLSelector(), ratio=0.7, export=resolve(ExportSettings(), RLSelector.export))
+    assert len(list(select_from(task, [wanted]))) == 1
+    warnings = [note for note in reporter.notes if note.startswith("warning: ")]
+    assert warnings[0].startswith("warning: the features are the same for all 40 samples")
+    assert warnings[1].startswith("warning: the policy collapsed: it judges all samples alike")

@@ -518,8 +518,6 @@ def test_a_training_that_diverges_ends_in_its_epoch(
     training: MakeTraining, recipe: TrainingSettings, rate: float
 ) -> None:
     watcher = Watcher()
-    with pytest.raises(
-        DataError, match=r"^the loss must be .*, got .* in epoch 1 of made: the training diverged, lower"
-    ):
+    with pytest.raises(DataError, match=r"^the loss must be .* in epoch 1 of made: the training diverged, lower"):
         training(observers=[watcher], settings=replace(recipe, learning_rate=rate)).run()
     assert watcher.ends == [], "nobody sees the features of such a model"

@@ -348,6 +348,8 @@ class PolicyLearner:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         evidence = self._collector.evidence
+        if evidence is None and self._agent is not None:  # one that began with that of a stored policy
+            evidence = self._agent.evidence
         if not state or evidence is None:  # an agent is made of the first evidence
             return
         scaler = StateScaler(**state["scaler"])
