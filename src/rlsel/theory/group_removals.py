@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from rlsel.cover.coverage import pairwise_distances
+from rlsel.cover.distances import pairwise_distances
 from rlsel.randomness import Streams
 from rlsel.selectors.base import SelectionTask
 from rlsel.selectors.target_training import train_target
