@@ -54,6 +54,7 @@ def test_a_broken_promise_is_noticed(answer: Answer, left: tuple[str, ...], faul
     assert found is None if fault is None else found is not None and found.startswith(fault)
 
 
+@pytest.mark.thorough
 def test_runs_that_are_killed_end_as_calm_ones(tmp_path: Path) -> None:
     account = Account()
     kills.try_kills(tmp_path, 10, 0, account, lines=("select", "train-on-subset, dynamic"))

@@ -87,6 +87,9 @@ def call(folder: Path, arguments: Sequence[str], patience: int = PATIENCE) -> An
     return Answer(code, out.getvalue(), err.getvalue())
 
 
+_FOUND_WHILE_TRAINING = ": the training diverged, "
+
+
 def broken_promise(answer: Answer, before: frozenset[str], after: frozenset[str]) -> str | None:
     """Returns what is wrong with how a call ended; None for a result, and for one line that leaves no trace.
 
@@ -104,7 +107,10 @@ def broken_promise(answer: Answer, before: frozenset[str], after: frozenset[str]
         return f"left behind: {halves}" if halves else None
     if answer.out:
         return f"a result beside an error: {answer.out!r}"
-    if not answer.err.startswith("error: ") or answer.err.count("\n") != 1:
+    lines = answer.err.splitlines()
+    if _FOUND_WHILE_TRAINING in answer.err:  # after what a run says before it trains
+        lines = lines[-1:]
+    if len(lines) != 1 or not lines[0].startswith("error: "):
         return f"not exactly one line of error: {answer.err!r}"
     if before != after:
         return f"left behind: {sorted(after ^ before)[:5]}"

@@ -60,6 +60,7 @@ def rows_of(path: Path) -> dict[str, Any]:
     return {row["name"]: row for row in rows[1:]}
 
 
+@pytest.mark.thorough
 def test_what_trains_is_kept_line_by_line(rlsel: Callable[..., Any], run: Path) -> None:
     arguments = ("run=run", "pairs=50", "removals=1", "left_out=2", "subsets=2")
     first = rlsel("verify", *arguments, "epochs=[2,1]")

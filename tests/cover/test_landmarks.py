@@ -61,7 +61,8 @@ def test_a_class_beyond_the_limit_is_estimated_and_others_are_not(
     assert torch.equal(after[:300], before[:300])
     estimate = landmark_coverage(rows[300:], 400)
     others = 1 if reduction == "mean" else SIZE - 301
-    assert torch.equal(after[300:], estimate.mean * others)
+    # a mean is a sum divided again: one rounding
+    torch.testing.assert_close(after[300:], estimate.mean * others, rtol=2e-7, atol=0)
     assert ((after - before)[300:].abs() < 6 * others * estimate.standard_error).all()
     assert float(torch.corrcoef(torch.stack([before[300:], after[300:]]))[0, 1]) > 0.98
 

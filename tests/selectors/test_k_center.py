@@ -31,9 +31,15 @@ def test_points_on_a_line() -> None:
     assert k_center_order(points).tolist() == [2, 4, 0, 3, 1]
 
 
-@given(seed=st.integers(0, 10**6), size=st.integers(1, 80), width=st.integers(1, 40), tile=st.integers(1, 500))
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(1, 80).filter(lambda size: size != 2),
+    width=st.integers(1, 40),
+    tile=st.integers(1, 500),
+)
 @settings(max_examples=40)
 def test_equals_one_choice_at_a_time(seed: int, size: int, width: int, tile: int) -> None:
+    # two samples are equally far from their mean, and which is first is a matter of rounding
     features = torch.randn(size, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(k_center, "_FEWEST_CANDIDATES", width)
