@@ -90,7 +90,7 @@ def try_damage(root: Path, count: int, seed: int, account: Account) -> None:
     images = np.random.default_rng(0).integers(0, 256, (90, 6, 6)).astype(np.uint8)
     images[60:70] = images[:10]
     np.savez(root / "images.npz", images=images, labels=np.arange(90) % 3)
-    with patch("rlsel.commands.compare.comparison_pictures", lambda _: {"png": b"a picture"}):
+    with patch("rlsel.commands.compare.comparison_pictures", return_value={"png": b"a picture"}):
         _try_each(root, count, np.random.default_rng(seed), account)
 
 

@@ -72,9 +72,9 @@ def near_duplicate_groups(
     together = near.distances <= share * torch.minimum(scale[:, None], scale[other])
     first, place = together.nonzero(as_tuple=True)
     second = other[first, place]
-    edges = coo_array(
-        (np.ones(len(first), dtype=bool), (first.cpu().numpy(), second.cpu().numpy())), shape=(size, size)
-    )
+    # SciPy 1.11 finds the components of a graph whose nodes are numbered by 32 bits only
+    ends = (first.int().cpu().numpy(), second.int().cpu().numpy())
+    edges = coo_array((np.ones(len(first), dtype=bool), ends), shape=(size, size))
     component = torch.from_numpy(connected_components(edges, directed=False)[1]).long()
     positions = torch.arange(size)
     lowest = torch.full((size,), size).scatter_reduce(0, component, positions, reduce="amin")[component]
