@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
+from rlsel.checks import refuse
 from rlsel.training.reporting import Reporter
+
+MOST_PAIRS = 10**11
+"""Pairs within groups that a method may look at: a quarter of an hour or more on one core."""
 
 _WORTH_A_NOTE = 10.0  # seconds
 
@@ -32,6 +37,28 @@ def pair_seconds(sizes: Iterable[int], *, dimensions: int, per_pair: float, per_
         per_product: Seconds for each pair and dimension; the default is that of a large matrix product.
     """
     return sum(size**2 for size in sizes) * (dimensions * per_product + per_pair)
+
+
+def require_few_pairs(name: str, sizes: Sequence[int], *, remedy: str) -> None:
+    """Refuses groups in which a method would look at more than `MOST_PAIRS` pairs.
+
+    Args:
+        name: Name of the method.
+        sizes: Samples in each group.
+        remedy: What to do instead.
+
+    Raises:
+        ConfigurationError: in that case, with the size up to which the method works.
+    """
+    pairs = sum(size**2 for size in sizes)
+    if pairs > MOST_PAIRS:
+        alike = math.isqrt(MOST_PAIRS // max(1, len(sizes)))
+        raise refuse(
+            f"selector={name}",
+            f"for {len(sizes)} groups of up to {alike} samples each, as it looks at all pairs of a group",
+            max(sizes),
+            remedy,
+        )
 
 
 def _duration(seconds: float) -> str:

@@ -25,7 +25,7 @@ from rlsel.cover.neighbours import Neighbours, nearest_neighbours
 from rlsel.export import ExportSettings
 from rlsel.selectors.aum import aum_difficulty
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask
-from rlsel.selectors.costs import announce_cost, pair_seconds
+from rlsel.selectors.costs import announce_cost, pair_seconds, require_few_pairs
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.forgetting import forgetting_events
 from rlsel.selectors.observed import dynamics_needs, recorded_dynamics
@@ -156,6 +156,8 @@ class D2:
         number_between("selector.gamma", self.gamma, 0)
 
     def needs(self, task: SelectionTask) -> Needs:
+        sizes = task.dataset.class_counts() if self.per_class else [len(task)]
+        require_few_pairs(self.name, sizes, remedy="give finer classes, or selector=static_cover")
         dynamics = dynamics_needs(task, least_epochs=2 if self.difficulty == "forgetting" else 1)
         return replace(dynamics, clean_epochs=feature_needs(task).clean_epochs)
 

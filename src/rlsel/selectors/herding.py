@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.costs import announce_cost, pair_seconds
+from rlsel.selectors.costs import announce_cost, pair_seconds, require_few_pairs
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.ordering import order_within_classes
 
@@ -54,6 +54,7 @@ class Herding:
     uses: ClassVar[Uses] = Uses(target_beside_features=False)
 
     def needs(self, task: SelectionTask) -> Needs:
+        require_few_pairs(self.name, task.dataset.class_counts(), remedy="give finer classes, or selector=static_cover")
         return feature_needs(task)
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:

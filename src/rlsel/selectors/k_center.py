@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rlsel.export import ExportSettings
 from rlsel.selectors.base import Needs, Observed, Scores, SelectionTask, Uses
-from rlsel.selectors.costs import announce_cost, pair_seconds
+from rlsel.selectors.costs import announce_cost, pair_seconds, require_few_pairs
 from rlsel.selectors.features import feature_needs, selection_features
 from rlsel.selectors.ordering import order_within_classes, rank_scores
 
@@ -103,11 +103,16 @@ class KCenter:
     per_class: bool = True
 
     def needs(self, task: SelectionTask) -> Needs:
+        finer = "give finer classes" if self.per_class else "use selector.per_class=true"
+        require_few_pairs(self.name, self._sizes(task), remedy=f"{finer}, or selector=static_cover")
         return feature_needs(task)
+
+    def _sizes(self, task: SelectionTask) -> list[int]:
+        return task.dataset.class_counts() if self.per_class else [len(task)]
 
     def score(self, task: SelectionTask, observed: Observed) -> Scores:
         features = selection_features(task, observed)
-        sizes = task.dataset.class_counts() if self.per_class else [len(task)]
+        sizes = self._sizes(task)
         seconds = pair_seconds(sizes, dimensions=features.shape[1], per_pair=5e-9)
         announce_cost(task.reporter, self.name, seconds=seconds, megabytes=4e-6 * max(sizes) * features.shape[1])
         if not self.per_class:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from rlsel.cover.landmarks import landmarks_note
 from rlsel.cover.measures import measure_redundancy
 from rlsel.cover.settings import CoverSettings
 from rlsel.export import ExportSettings
@@ -16,6 +17,9 @@ from rlsel.selectors.features import feature_needs, selection_features
 
 def final_coverage(task: SelectionTask, observed: Observed, cover: CoverSettings) -> Tensor:
     """Computes (N,) E_c of the clean features at the end of the target training, or of the user's features."""
+    note = landmarks_note(max(task.dataset.class_counts())) if cover.measure == "cover" else None
+    if note is not None:
+        task.reporter.note(f"note: {note}")
     features = selection_features(task, observed)
     return measure_redundancy(
         features, task.labels, cover, num_classes=task.dataset.num_classes, processes=task.fabric.processes
