@@ -136,7 +136,7 @@ def measure_selection() -> Iterator[Row]:
             assert len(list(select_from(task, wanted))) == len(ratios)
 
         alone, one, four = side_by_side(
-            lambda: train_target(task, "alone"), lambda: select(0.5), lambda: select(0.3, 0.5, 0.7, 0.9)
+            lambda: train_target(task, "alone"), lambda: select_at(0.5), lambda: select_at(0.3, 0.5, 0.7, 0.9)
         )
     yield Row(what=f"training alone, {IMAGES:,} images, {EPOCHS} epochs", value=alone, unit="s")
     yield Row(what="policy and cover against the training alone", value=one / alone, unit="x", target=1.15)
