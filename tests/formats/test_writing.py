@@ -22,11 +22,11 @@ FILES = [name for name, form in FORMATS.items() if isinstance(form.made, File)]
 
 def test_there_are_forms() -> None:
     assert list(FORMATS) == sorted(FORMATS)
-    assert len(FORMATS) == 10
+    assert len(FORMATS) == 11
     assert len(FILES) == 8
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", sorted(set(FORMATS) - {"shards"}))  # these need files of features
 def test_every_form_is_written_where_it_is_wanted(
     coreset: Callable[..., Coreset], root: Path, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlsel.commands.requests import ExportRequest
+from rlsel.data.embeddings import Embeddings
+from rlsel.formats.rows import Shard
 from rlsel.formats.writing import default_place, export_coreset
 from rlsel.report.selection_view import selection_warnings
 from rlsel.runs.folder import check_writable
 from rlsel.runs.reader import Run, read_run
+from rlsel.runs.rebuilding import dataset_and_variation
+from rlsel.structure import as_node
 from rlsel.training.reporting import Reporter
 
 
@@ -33,11 +37,20 @@ def export(request: ExportRequest, reporter: Reporter) -> Path:
         root=request.root or _recorded_root(run),
         mode=request.mode,
         overwrite=request.overwrite,
+        shards=_recorded_shards(run) if request.format == "shards" else (),
     )
     for warning in selection_warnings(coreset):
         reporter.note(f"warning: {warning}")
     reporter.note(f"{len(coreset)} of {len(coreset.candidates)} samples are kept")
     return written
+
+
+def _recorded_shards(run: Run) -> tuple[Shard, ...]:
+    """Finds the files of features that a run selected from; none for any other data set."""
+    source, _ = dataset_and_variation(as_node(run.settings.get("dataset"), "dataset"))
+    if not isinstance(source, Embeddings):
+        return ()
+    return tuple(Shard(name=name, size=size, ids=ids) for name, size, ids in source.shards())
 
 
 def _recorded_root(run: Run) -> Path | None:

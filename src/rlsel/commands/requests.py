@@ -158,9 +158,9 @@ class ExportRequest:
 
     Attributes:
         run: The folder of a finished selection.
-        format: `csv`, `parquet` and `hf` (for datasets) are tables, `txt`, `webdataset` and `yolo` lists of files,
-            `imagefolder` is a folder of images for each class, `fiftyone` and `lightly` are what these tools read,
-            `torch` is a module that makes a Subset.
+        format: `csv`, `parquet` and `hf` (for datasets) are tables, `shards` a Parquet table for each file of features,
+            `txt`, `webdataset` and `yolo` lists of files, `imagefolder` is a folder of images for each class,
+            `fiftyone` and `lightly` are what these tools read, `torch` is a module that makes a Subset.
         part: `kept`, `dropped`, or `both`; None for both in tables, where a column says which, else for kept.
         mode: How images get into `imagefolder`: `symlink`, `hardlink` or `copy`.
         root: The folder of the data set, which the paths of the images start from; None for the one that the run

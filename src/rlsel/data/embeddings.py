@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from rlsel.checks import int_at_least, refuse
 from rlsel.data.dataset import Dataset, Split
-from rlsel.data.feature_files import Location, map_features, read_labels, shard_files
+from rlsel.data.feature_files import Location, map_array, map_features, read_labels, shard_files
 from rlsel.data.feature_rows import MappedRows, finite_range
-from rlsel.data.feature_tables import LABEL_COLUMN, read_column, unpack_features
+from rlsel.data.feature_tables import ID_COLUMN, LABEL_COLUMN, count_rows, read_column, unpack_features
 from rlsel.data.labels import NamedLabels, check_labels
 from rlsel.data.locations import check_location
 from rlsel.data.pseudo_classes import with_pseudo_classes
@@ -97,6 +97,20 @@ class Embeddings:
             DataError: if there is none.
         """
         return shard_files(self.path, "dataset.path", self.name)
+
+    def shards(self) -> Iterator[tuple[str, int, NDArray[Any] | None]]:
+        """Yields of each file its name without the suffix, how many rows it has, and what they are called, or None.
+
+        Raises:
+            DataError: if a file is missing or damaged.
+        """
+        files = self.files()
+        for file in files:
+            if _in_tables(files):
+                ids = read_column([file], self.id_column, ID_COLUMN)
+                yield file.stem, count_rows(file), ids
+            else:
+                yield file.stem, len(map_array(file)), None
 
     def _labels(self, files: Sequence[Path]) -> NDArray[Any] | None:
         if _in_tables(files):

@@ -134,6 +134,16 @@ def _vectors(column: Any, file: Path, name: str) -> NDArray[Any]:  # noqa: ANN40
     return values.reshape(len(column), lengths[0])
 
 
+def count_rows(file: Path) -> int:
+    """Returns the number of rows of a Parquet file.
+
+    Raises:
+        DataError: if it is damaged.
+    """
+    with _table(file) as table:
+        return int(table.metadata.num_rows)
+
+
 def read_column(files: Sequence[Path], given: str | None, usual: str) -> NDArray[Any] | None:
     """Reads a column of all shards.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,21 @@ _TRAINING_FOLDER = "train/"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Shard:
+    """A file of the features that were selected from.
+
+    Attributes:
+        name: The name of the file, without its suffix.
+        size: How many rows it has.
+        ids: (n,) what its rows are called; None for their positions in all shards together.
+    """
+
+    name: str
+    size: int
+    ids: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rows:
     """R candidates of a coreset, by position.
 
@@ -36,6 +51,7 @@ class Rows:
             are none.
         class_base: What stands before the class folder in every path of the data set: `train/`, or nothing.
         root: The absolute folder that the paths are relative to; None where it is not known.
+        shards: The files of features that all N samples lie in; empty where they lie in none.
     """
 
     coreset: Coreset
@@ -44,6 +60,7 @@ class Rows:
     paths: tuple[str, ...] | None
     class_base: str = ""
     root: Path | None = None
+    shards: tuple[Shard, ...] = ()
 
     @property
     def scores(self) -> NDArray[np.float32]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,8 @@ from rlsel.files import make_folder, write_atomically
 from rlsel.formats.folders import MODES, Mode, fill_with_images
 from rlsel.formats.lists import txt_content, webdataset_content, yolo_content
 from rlsel.formats.programs import torch_content
-from rlsel.formats.rows import PARTS, Part, Rows, require_files, require_paths, require_unicode, rows_of
+from rlsel.formats.rows import PARTS, Part, Rows, Shard, require_files, require_paths, require_unicode, rows_of
+from rlsel.formats.shards import fill_with_shards, require_shards
 from rlsel.formats.tables import csv_content, hf_content, parquet_content
 from rlsel.formats.viewers import fiftyone_content, fill_for_lightly
 
@@ -57,13 +58,13 @@ class Format:
     Attributes:
         made: What it is.
         part: Which samples are written unless the user says otherwise: all where a row says which were kept.
-        needs: What the samples must have: nothing, paths, or files that exist.
+        needs: What the samples must have: nothing, paths, files that exist, or shards that they lie in.
         unicode: Whether the names of files must be text.
     """
 
     made: File | Folder
     part: Part
-    needs: Literal["nothing", "paths", "files"] = "nothing"
+    needs: Literal["nothing", "paths", "files", "shards"] = "nothing"
     unicode: bool = True
 
 
@@ -74,6 +75,7 @@ FORMATS: Mapping[str, Format] = {
     IMAGE_FOLDER: Format(made=Folder(fill=fill_with_images), part="kept", needs="files", unicode=False),
     "lightly": Format(made=Folder(fill=fill_for_lightly), part="both", needs="paths"),
     "parquet": Format(made=File(name="selection.parquet", content=parquet_content), part="both"),
+    "shards": Format(made=Folder(fill=fill_with_shards), part="both", needs="shards"),
     "torch": Format(made=File(name="subset.py", content=torch_content), part="kept", unicode=False),
     "txt": Format(made=File(name="selection.txt", content=txt_content), part="kept", unicode=False),
     "webdataset": Format(
@@ -93,17 +95,19 @@ def export_coreset(
     root: Path | str | None = None,
     mode: Mode = "symlink",
     overwrite: bool = False,
+    shards: Sequence[Shard] = (),
 ) -> Path:
     """Writes a coreset in the form of another tool.
 
     Args:
         coreset: One that was made, or loaded from its folder.
-        format: csv, fiftyone, hf, imagefolder, lightly, parquet, torch, txt, webdataset or yolo.
+        format: csv, fiftyone, hf, imagefolder, lightly, parquet, shards, torch, txt, webdataset or yolo.
         out: The file or folder to write.
         part: kept, dropped or both; None for both where a row says which is which, else for those that are kept.
         root: The folder of the data set, for the forms that lead to its files.
         mode: symlink, hardlink or copy, for imagefolder.
         overwrite: Whether a file that exists is replaced; a folder with something in it never is.
+        shards: The files of features that were selected from, for shards.
 
     Returns:
         The absolute path of what was written.
@@ -119,6 +123,7 @@ def export_coreset(
     target = Path(out).absolute()
     _require_free(target, form.made, overwrite=overwrite)
     rows = rows_of(coreset, part or form.part, None if root is None else Path(root))
+    rows = replace(rows, shards=tuple(shards))
     _require_fit(rows, format, form, target)
     if isinstance(form.made, File):
         content = form.made.content(rows)
@@ -152,10 +157,12 @@ def _require_free(target: Path, made: File | Folder, *, overwrite: bool) -> None
 
 
 def _require_fit(rows: Rows, name: str, form: Format, target: Path) -> None:
-    if form.needs != "nothing":
+    if form.needs in ("paths", "files"):
         require_paths(rows, name, [other for other, one in FORMATS.items() if one.needs == "nothing"])
     if form.needs == "files":
         require_files(rows, name)
+    if form.needs == "shards":
+        require_shards(rows)
     if form.unicode:
         require_unicode(rows, name)
     if name == IMAGE_FOLDER and rows.root is not None and target.is_relative_to(rows.root):
