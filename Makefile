@@ -11,7 +11,7 @@ REGIMES := $(patsubst conf/experiment/%.yaml,%,$(wildcard conf/experiment/regime
 .DEFAULT_GOAL := help
 .PHONY: help run test test-thorough test-lowest torture constraints check bench clean
 .PHONY: reproduce-cifar10 reproduce-cifar100 reproduce-tiny-imagenet reproduce-imagenet reproduce-cross-architecture
-.PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme reproduce-readme-gpu regimes
+.PHONY: reproduce-ood reproduce-ablations reproduce-small reproduce-readme reproduce-readme-gpu regimes pictures
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "%-28s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ reproduce-readme-gpu: $(BIN)/rlsel ## the README's table of all 60 000 images, o
 
 regimes: $(BIN)/rlsel ## where a choice helps and where it hurts: sixteen comparisons and their table, on two CPU cores
 	@$(call compare_each,$(REGIMES),jobs=2); $(BIN)/python scripts/regimes.py; exit $$failed
+
+pictures: .venv/.dev ## the README's pictures, made with the tool; needs chromium and its driver
+	@$(BIN)/python scripts/pictures.py && $(BIN)/python scripts/results_figure.py
 
 clean: ## remove what the other targets made, outputs excepted
 	@rm -rf .venv .venv-lowest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

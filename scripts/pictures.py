@@ -1,7 +1,7 @@
 """Makes the README's pictures with the tool: python scripts/pictures.py [folder]. Needs chromium and its driver.
 
-A selection from the digits and a small comparison are made, their pages are written by `rlsel report`, and parts of
-these are photographed in a browser without a window.
+A selection from the digits is made with its page, of which parts are photographed in a browser without a window. What
+the selectors come to is drawn from recorded numbers by scripts/results_figure.py.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ WIDTH = 1120
 SELECTION = ("select", "ratio=0.5", "dataset.label_noise=0.05", "report=true")
 """Some labels are made wrong, so that there is something to find."""
 
-COMPARISON = (
-    "compare", "selectors=[ccs,el2n,forgetting,k_center,moderate,rl_selector]", "ratios=[0.1,0.3,0.5,0.7]",
-    "seeds=[0,1,2]", "jobs=2",
-)  # fmt: skip
+PARTS = {"map": ("#map", "#map .map"), "samples": ("#sheet-labels", "#sheet-labels")}
+"""The pictures by name: where each begins and ends on the page."""
+
+_MARGIN = 16
+"""Pixels above and below a part."""
 
 _COLOURS = 96
 """Of a picture: a palette shows text and charts as well as 24 bits do, in a third of the bytes."""
@@ -78,7 +79,7 @@ def photograph(driver: Chrome, page: Path, first: str, last: str) -> bytes:
         first,
         last,
     )
-    clip = {"x": 0, "y": top, "width": WIDTH, "height": bottom - top, "scale": 1}
+    clip = {"x": 0, "y": top - _MARGIN, "width": WIDTH, "height": bottom - top + 2 * _MARGIN, "scale": 1}
     taken = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
     return shrunk(base64.b64decode(taken["data"]))
 
@@ -100,15 +101,9 @@ def main() -> None:
         parser.error("chromedriver must be installed: Debian has it as chromium-driver")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work, browser() as driver:
-        selection = rlsel(*SELECTION, f"run_dir={work}/selection")
-        comparison = rlsel(*COMPARISON, f"run_dir={work}/comparison")
-        rlsel("report", f"run={comparison}")
-        for name, run, first, last in (
-            ("map", selection, "#map", "#map .map"),
-            ("samples", selection, "#sheet-redundant", "#sheet-labels"),
-            ("comparison", comparison, "#model-1", "#model-1 .charts"),
-        ):
-            (folder / f"{name}.png").write_bytes(photograph(driver, run / "report.html", first, last))
+        page = rlsel(*SELECTION, f"run_dir={work}/run") / "report.html"
+        for name, (first, last) in PARTS.items():
+            (folder / f"{name}.png").write_bytes(photograph(driver, page, first, last))
 
 
 if __name__ == "__main__":

@@ -206,3 +206,21 @@ def test_keeping_everything_leaves_nothing_to_show(make_selection: Any, make_see
     page = selection_page(coreset, replace(make_seen(coreset), coverage=None, label_error=None))
     assert (page.sheets, page.covered) == ((), None)
     assert torch.isnan(torch.from_numpy(page.material.distances)).all()
+
+
+def test_of_too_many_pairs_the_distances_of_some_dropped_samples_are_measured(
+    coreset: Coreset, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = selection_page(coreset, seen)
+    assert not any("drawn evenly" in note for note in whole.verdict.notes)
+    labels, kept = coreset.labels[coreset.candidates], np.isin(coreset.candidates, coreset.indices)
+    pairs = sum(int((kept & (labels == label)).sum() * (~kept & (labels == label)).sum()) for label in range(3))
+    monkeypatch.setattr("rlsel.report.page_data.MOST_PAIRS", pairs // 2)
+    page = selection_page(coreset, seen)
+    measured = np.flatnonzero(np.isfinite(page.material.distances))
+    # 50 are dropped, of which half of the pairs, rounded down, are 24 or 25
+    assert len(measured) in (24, 25)
+    assert f"Distances are those of {len(measured)} of the 50 dropped samples, drawn evenly." in page.verdict.notes
+    assert page.material.distances[measured].tolist() == pytest.approx(whole.material.distances[measured].tolist())
+    assert page.material.covering[measured].tolist() == whole.material.covering[measured].tolist()
+    assert page.covered.points[-1][1] == 1.0

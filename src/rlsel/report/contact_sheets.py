@@ -92,8 +92,8 @@ class Material:
         """(M,) scores."""
         return self.coreset.scores[self.coreset.candidates]
 
-    def shown(self, place: int, value: str = "", beside: Shown | None = None) -> Shown:
-        """Returns a candidate as a sheet shows it."""
+    def shown(self, place: int, value: str = "", beside: Shown | None = None, *, doubted: bool = False) -> Shown:
+        """Returns a candidate as a sheet shows it; a doubted one with the class that the model would give it."""
         position = int(self.coreset.candidates[place])
         names = self.coreset.provenance.dataset.class_names
         return Shown(
@@ -103,7 +103,7 @@ class Material:
             score=float(self.coreset.scores[position]),
             kept=bool(self.kept[place]),
             value=value,
-            instead=names[self.instead[place]] if place in self.instead else "",
+            instead=names[self.instead[place]] if doubted and place in self.instead else "",
             beside=beside,
         )
 
@@ -219,7 +219,7 @@ def _suspected(material: Material) -> ContactSheet | None:
         f"it trained; {(material.kept & doubtful).sum():,} of these samples are kept.{told}",
         groups=(
             tuple(
-                material.shown(int(place), f"{100 * material.label_error[place]:.0f} % wrong")
+                material.shown(int(place), f"{100 * material.label_error[place]:.0f} % wrong", doubted=True)
                 for place in most_suspected(material.label_error)
             ),
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rlsel.coreset import Coreset
 from rlsel.cover.nearest_kept import nearest_kept
+from rlsel.randomness import numpy_generator
 from rlsel.report.against import Against, against
 from rlsel.report.charts import Curve, Histogram, ends_of, histogram
 from rlsel.report.contact_sheets import ContactSheet, Material, contact_sheets
@@ -20,6 +21,9 @@ from rlsel.report.verdict import Verdict, class_sizes, verdict
 
 QUANTILES = (0.1, 0.5, 0.9)
 """Of the distances of a class's dropped samples to what covers them; the farthest stands beside them."""
+
+MOST_PAIRS = 2_000_000_000
+"""Of a dropped and a kept sample of a class, whose distances are measured: half a minute on a CPU."""
 
 _CURVE_POINTS = 60
 
@@ -121,6 +125,11 @@ def selection_page(
         CoresetError: if the other one is of other data.
     """
     material = _material(coreset, seen, device)
+    unmeasured = 0 if material.distances is None else np.isnan(material.distances[~material.kept]).sum()
+    if unmeasured:
+        dropped = np.count_nonzero(~material.kept)
+        note = f"Distances are those of {dropped - unmeasured:,} of the {dropped:,} dropped samples, drawn evenly."
+        seen = replace(seen, notes=(*seen.notes, note))
     return SelectionPage(
         coreset=coreset,
         verdict=verdict(coreset, seen),
@@ -140,14 +149,17 @@ def _material(coreset: Coreset, seen: Seen, device: torch.device) -> Material:
     kept = np.isin(candidates, coreset.indices, assume_unique=True)
     distances = covering = None
     if seen.features is not None:
+        measured = _to_measure(coreset, kept)
         found = nearest_kept(
-            seen.features.to(device),
-            torch.from_numpy(coreset.labels[candidates]),
-            torch.from_numpy(kept),
+            seen.features[torch.from_numpy(measured)].to(device),
+            torch.from_numpy(coreset.labels[candidates[measured]]),
+            torch.from_numpy(kept[measured]),
             num_classes=coreset.provenance.dataset.num_classes,
             distance=seen.distance,
         )
-        distances, covering = found.distances.cpu().numpy(), found.positions.cpu().numpy()
+        distances, covering = np.full(len(kept), np.nan, dtype=np.float32), np.full(len(kept), -1, dtype=np.int64)
+        distances[measured], places = found.distances.cpu().numpy(), found.positions.cpu().numpy()
+        covering[measured] = np.where(places < 0, -1, measured[places])
     return Material(
         coreset=coreset,
         kept=kept,
@@ -158,6 +170,22 @@ def _material(coreset: Coreset, seen: Seen, device: torch.device) -> Material:
         origin=seen.origin,
         instead=seen.instead,
     )
+
+
+def _to_measure(coreset: Coreset, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Returns the places of the samples between which distances are measured: all kept ones, and all dropped ones.
+
+    Of more than `MOST_PAIRS`, a share of the dropped ones, drawn evenly.
+    """
+    labels, classes = coreset.labels[coreset.candidates], coreset.provenance.dataset.num_classes
+    inside, outside = (np.bincount(labels[chosen], minlength=classes) for chosen in (kept, ~kept))
+    pairs = int((inside * outside).sum())
+    if pairs <= MOST_PAIRS:
+        return np.arange(len(kept), dtype=np.int64)
+    dropped = np.flatnonzero(~kept)
+    generator = numpy_generator(coreset.provenance.seed, "report", "distances")
+    drawn = generator.permutation(dropped)[: max(1, int(len(dropped) * MOST_PAIRS / pairs))]
+    return np.sort(np.concatenate([np.flatnonzero(kept), drawn])).astype(np.int64)
 
 
 def _classes(material: Material) -> list[ClassRow]:
@@ -205,8 +233,8 @@ def _covered(material: Material) -> Curve | None:
     if not len(measured):
         return None
     shares = np.linspace(0, 1, _CURVE_POINTS)
-    dropped = np.count_nonzero(~material.kept)
-    points = [(float(np.quantile(measured, share)), float(share) * len(measured) / dropped) for share in shares]
+    asked = np.count_nonzero(~np.isnan(material.distances))  # infinite where nothing of the class is kept
+    points = [(float(np.quantile(measured, share)), float(share) * len(measured) / asked) for share in shares]
     return Curve(title="Share of the dropped samples within a distance of a kept one", points=tuple(points))
 
 
