@@ -1,6 +1,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -149,3 +151,14 @@ def test_a_path_below_its_root(path: str) -> None:
 @pytest.mark.parametrize("path", ["", ".", "..", "../a", "a/../../b", "a/..", "/a", "//a", "a\0b"])
 def test_a_path_that_leads_out_of_its_root_or_nowhere(path: str) -> None:
     assert not stays_below(path)
+
+
+def test_what_a_killed_process_wrote_of_a_file_goes_and_what_a_living_one_writes_stays(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    living = f".[a].{os.getppid()}.part"
+    names = (living, f".[a].{ended.pid}.part", f".b.{ended.pid}.part", ".[a].mine.part")
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+    write_text(tmp_path / "[a]", "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"[a]", living, names[2], names[3]}

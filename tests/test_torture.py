@@ -15,6 +15,7 @@ from torturing import kills
 from torturing.cases import make_run
 from torturing.inputs import drawn
 from torturing.numbers import number_cases
+from torturing.odd_data import odd_input, odd_overrides
 from torturing.program import Account, Answer, broken_promise
 
 
@@ -28,8 +29,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_odd_input_ends_in_a_coreset_or_in_one_line_that_leaves_nothing(runs: Path, tmp_path: Path) -> None:
     every = list(number_cases(runs))
     assert len(every) > 3000
-    cases = [every[i] for i in np.random.default_rng(1).permutation(len(every))[:30]]
-    cases += drawn(runs, 70, 1)
+    cases = [every[i] for i in np.random.default_rng(1).permutation(len(every))[:16]]
+    # what the settings are refused for costs a tenth of what is looked at as data
+    cases += [*drawn(odd_input(runs), 24, 1), *drawn(odd_overrides(runs), 60, 2)]
     assert len(cases) == 100
     account = Account()
     for case in cases:
@@ -54,12 +56,18 @@ def test_a_broken_promise_is_noticed(answer: Answer, left: tuple[str, ...], faul
     assert found is None if fault is None else found is not None and found.startswith(fault)
 
 
-@pytest.mark.thorough
-def test_runs_that_are_killed_end_as_calm_ones(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("count", "lines"),
+    [
+        (2, ("train-on-subset, dynamic",)),
+        pytest.param(10, ("select", "train-on-subset, dynamic"), marks=pytest.mark.thorough),
+    ],
+)
+def test_runs_that_are_killed_end_as_calm_ones(tmp_path: Path, count: int, lines: tuple[str, ...]) -> None:
     account = Account()
-    kills.try_kills(tmp_path, 10, 0, account, lines=("select", "train-on-subset, dynamic"))
+    kills.try_kills(tmp_path, count, 0, account, lines=lines)
     assert account.faults == []
-    assert account.tried.total() == 10
+    assert account.tried.total() == count
 
 
 def test_a_full_disk_keeps_the_checkpoint_and_the_same_line_goes_on(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.strategies import SearchStrategy
 
 from torturing.cases import Case, make_run
 from torturing.numbers import number_cases
@@ -32,11 +33,11 @@ def try_inputs(root: Path, count: int, seed_number: int, account: Account) -> No
         make_run(runs)
         every = list(number_cases(runs))
         chosen = np.random.default_rng(seed_number).permutation(len(every))[: count // 2]
-        for case in [every[i] for i in chosen] + list(drawn(runs, count - len(chosen), seed_number)):
+        for case in [every[i] for i in chosen] + list(drawn(odd_input(runs), count - len(chosen), seed_number)):
             account.note(f"inputs, {case.kind}", _line(case), case.fault(scratch))
 
 
-def drawn(runs: Path, count: int, seed_number: int) -> Sequence[Case]:
+def drawn(strategy: SearchStrategy[Case], count: int, seed_number: int) -> Sequence[Case]:
     """Draws cases; the same for the same seed."""
     cases: list[Case] = []
 
@@ -48,7 +49,7 @@ def drawn(runs: Path, count: int, seed_number: int) -> Sequence[Case]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(odd_input(runs))
+    @given(strategy)
     def take(case: Case) -> None:
         cases.append(case)
 

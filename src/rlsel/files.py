@@ -1,5 +1,6 @@
 """Writing files so that a reader, or a run killed at any moment, never sees half of one, and reading them back."""
 
+import glob
 import json
 import os
 from collections.abc import Callable
@@ -25,6 +26,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, settin
         StorageError: if the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _remove_halves(path)
     try:
         with temporary.open("wb") as file:
             write(file)
@@ -36,6 +38,25 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, settin
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _remove_halves(path: Path) -> None:
+    """Removes what processes that were killed have written of a file."""
+    for half in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        process = half.name.removeprefix(f".{path.name}.").removesuffix(".part")
+        if process.isdecimal() and not _is_alive(int(process)):
+            with suppress(OSError):
+                half.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # sends nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _unwritable(path: Path, error: OSError, setting: str) -> StorageError:

@@ -51,9 +51,6 @@ RUN_FILES = (
 _HALF_WRITTEN = re.compile(r"\..+\.\d+\.part")
 """The name under which `rlsel.files` writes, until all is written."""
 
-_HALF_BEGUN = re.compile(rf"\.{re.escape(STATUS_FILE)}\.\d+\.part")
-"""What a run leaves that was killed before it could say that it is one."""
-
 _CHECKPOINT = re.compile(r"\.training-[0-9a-f]+(\.\w+-[0-9a-f]+)*\.ckpt")
 
 
@@ -127,16 +124,12 @@ def remove_run(folder: Path, *, checkpoints: bool) -> None:
     """Removes what an earlier run left in a folder, half-written files included; never a file of another name.
 
     Args:
-        folder: An existing folder. One without `status.json` is that of no run, and keeps all
-            but the half of that file.
+        folder: An existing folder. One without `status.json` is that of no run, and keeps all.
         checkpoints: Whether those of interrupted trainings go too.
 
     Raises:
         StorageError: if a file cannot be removed.
     """
-    for path in sorted(folder.iterdir()):
-        if _HALF_BEGUN.fullmatch(path.name):
-            remove_file(path)
     if not (folder / STATUS_FILE).is_file():
         return
     remove_file(folder / SUMS_FILE)
