@@ -5,6 +5,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 import torch
 
 from rlsel.coreset import Coreset
@@ -42,6 +43,12 @@ def test_the_slider_replays_every_cut(coreset: Coreset, seen: Seen) -> None:
         # no selector looks at the ratio here: the best of all scores, one of each class at least
         assert kept.sum() == int(ratio * 83 + 0.5)
         assert coreset.candidates[kept == 1].tolist() == coreset.at_ratio(ratio).indices.tolist()
+
+
+def test_of_very_many_every_fifth_cut_is_replayed(coreset: Coreset, seen: Seen) -> None:
+    with patch("rlsel.report.sample_map.MOST_FOR_ALL_STOPS", 82):
+        stops = sample_map(coreset, seen.features).stops
+    assert stops == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 
 
 def test_a_threshold_has_nothing_to_replay(make_selection: Any, make_seen: Any) -> None:

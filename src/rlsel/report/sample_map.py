@@ -23,6 +23,9 @@ MOST_SAMPLES = 50_000
 _STOPS = tuple(number / 50 for number in range(1, 51))
 """Ratios at which the slider replays the selection."""
 
+MOST_FOR_ALL_STOPS = 200_000
+"""Candidates of a map with all stops; a cut of a million takes two seconds, and every fifth is made."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SampleMap:
@@ -94,7 +97,8 @@ def _replay(coreset: Coreset, places: NDArray[np.int64]) -> tuple[tuple[float, .
     own = recorded.ratio.requested
     positions = coreset.candidates[places]
     stops, rows = [], []
-    for ratio in sorted({*_STOPS, own}):
+    replayed = _STOPS if recorded.dataset.candidates <= MOST_FOR_ALL_STOPS else _STOPS[4::5]
+    for ratio in sorted({*replayed, own}):
         if ratio * recorded.dataset.candidates < 0.5:
             continue  # keeps nothing
         cut = coreset if ratio == own else coreset.at_ratio(ratio)
