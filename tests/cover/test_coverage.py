@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rlsel.cover import coverage as module
+from rlsel.cover import sums as blocks
 from rlsel.cover.coverage import class_members, cover_counts, coverage, standardise_within_classes
 from rlsel.cover.distances import pairwise_distances
 from rlsel.cover.settings import CoverSettings
@@ -98,6 +99,7 @@ def test_equals_a_double_loop_for_every_tile(
     others = distances_to_others(features, labels, distance)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "TILE_ELEMENTS", tile)
+        patch.setattr(blocks, "_SIDE", 1 + tile // 10)
         sums = coverage(features, labels, num_classes=CLASSES, distance=distance, reduction="sum")
         means = coverage(features, labels, num_classes=CLASSES, distance=distance)
         counts = cover_counts(features, labels, 0.8, num_classes=CLASSES, distance=distance)
@@ -232,7 +234,10 @@ class OneOf:
 
 
 @pytest.mark.parametrize(("classes", "size"), [(4, 3), (1, 2)])
-def test_processes_share_the_distances_of_classes_and_of_one_large_class(classes: int, size: int) -> None:
+def test_processes_share_the_distances_of_classes_and_of_one_large_class(
+    classes: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "_SIDE", 100)
     features, _ = made(3, 700)
     labels = torch.arange(700) % classes
     shares = [

@@ -24,9 +24,8 @@ from torch import Tensor
 
 from rlsel.cover.distances import TILE_ELEMENTS, pairwise_distances
 from rlsel.cover.landmarks import EXACT_UP_TO, landmark_coverage
+from rlsel.cover.sums import sums_of_distances
 from rlsel.processes import ALONE, Processes
-
-_UPPER_ROWS = 256  # fewer save more of the lower half, and make slower matrix products
 
 
 def class_members(labels: Tensor, num_classes: int) -> list[Tensor]:
@@ -60,17 +59,13 @@ def coverage(
     result = torch.zeros(len(features), dtype=torch.float32, device=features.device)
     for turn, members in enumerate(class_members(labels, num_classes)):
         members = members.to(features.device)
-        # the first tile of each class in turn: small classes have no other, and an estimate has one piece
+        # the first block of each class in turn: small classes have no other, and an estimate has one piece
         own = (processes.rank - turn) % processes.size
         if len(members) > EXACT_UP_TO:
             if own == 0:
                 result[members] = landmark_coverage(features[members], distance=distance).mean * (len(members) - 1)
             continue
-        sums = torch.zeros(len(members), dtype=features.dtype, device=features.device)
-        for tile, distances in distance_tiles(features[members], distance, upper=True, every=(own, processes.size)):
-            sums[tile] += distances.sum(dim=1)
-            sums[tile.stop :] += distances[:, tile.stop - tile.start :].sum(dim=0)
-        result[members] = sums.float()
+        result[members] = sums_of_distances(features, members, distance, every=(own, processes.size)).float()
     result = processes.sum(result)
     for members in class_members(labels, num_classes):
         if reduction == "mean" and len(members) > 1:
@@ -109,31 +104,22 @@ def cover_counts(
 def distance_tiles(
     features: Tensor,
     distance: Literal["euclidean", "cosine"],
-    *,
-    upper: bool = False,
-    every: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yields row slices of the distance matrix of one class, with an exact zero between a sample and itself.
 
     Args:
         features: (n, D) of the class.
         distance: See `pairwise_distances`.
-        upper: Whether a slice starts at the column of its first row: the matrix is symmetric, and half of it is enough.
-        every: (first, step): only these of the slices, as in `range`.
     """
     if distance == "euclidean" and len(features):
         features = features - features.mean(dim=0)  # the rounding of matrix products grows with the distance from zero
     size = len(features)
     rows = max(1, TILE_ELEMENTS // max(1, size))
-    if upper:
-        rows = min(rows, _UPPER_ROWS)
-    first_slice, step = every
-    for start in range(first_slice * rows, size, step * rows):
+    for start in range(0, size, rows):
         tile = slice(start, min(start + rows, size))
-        first = start if upper else 0
-        distances = pairwise_distances(features[tile], features[first:], distance)
+        distances = pairwise_distances(features[tile], features, distance)
         own = torch.arange(tile.stop - tile.start, device=features.device)
-        distances[own, own + start - first] = 0.0
+        distances[own, own + start] = 0.0
         yield tile, distances
 
 
