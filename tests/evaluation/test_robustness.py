@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.models.target import TargetModel
 from rlsel.training.devices import DeviceSettings
 from rlsel.training.fabric import Fabric
+from rlsel.training.observation import CleanPass
+from rlsel.training.resuming import Checkpointing
 
 LEVELS = (40, 100, 160, 220)
 """The gray of each class."""
@@ -140,3 +143,24 @@ def test_a_model_keeps_its_mode(dataset: Dataset, fabric: Fabric) -> None:
     model = nearest().train()
     measure(model, dataset, further(dataset, "pixelate@1"), fabric=fabric)
     assert model.training
+
+
+def test_what_was_measured_before_an_interruption_is_kept(
+    dataset: Dataset, fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Checkpointing(path=tmp_path / ".training-0.ckpt")
+    parts = further(dataset, "gaussian_noise@1", "gaussian_noise@5")
+    expected = measure(nearest(), dataset, parts, fabric=fabric)
+    left, look = [2], robustness.clean_pass
+
+    def interrupted(*arguments: Any, **named: Any) -> CleanPass:
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return look(*arguments, **named)
+
+    monkeypatch.setattr(robustness, "clean_pass", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        measure(nearest(), dataset, parts, fabric=fabric, checkpointing=place)
+    assert measure(nearest(), dataset, parts, fabric=fabric, checkpointing=place) == expected
+    assert left == [-1], "one before the interruption, and one after it"

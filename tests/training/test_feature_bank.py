@@ -1,10 +1,11 @@
 """The newest features of every sample."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from rlsel.models.target import TargetModel
 from rlsel.training.feature_bank import FeatureBank
-from rlsel.training.observation import BatchObservation
+from rlsel.training.observation import BatchObservation, CleanPass, EpochEnd
 
 
 def batch(indices: list[int], features: Tensor) -> BatchObservation:
@@ -50,3 +51,16 @@ def test_a_saved_state_moves_to_the_device_of_the_training() -> None:
     resumed.load_state_dict(bank.state_dict())
     resumed.on_batch(batch([0], torch.ones(1, 2, device="meta")))  # a device that every machine has
     assert resumed.features.device.type == "meta"
+
+
+def test_it_is_there_at_the_end_of_an_epoch_that_has_no_batch_left() -> None:
+    bank, resumed = FeatureBank(2), FeatureBank(2)
+    bank.on_batch(batch([1], torch.tensor([[1.0, 2.0]])))
+    resumed.load_state_dict(bank.state_dict())
+    model = TargetModel(nn.Identity(), nn.Linear(2, 2, device="meta"))
+    resumed.on_epoch_end(EpochEnd(epoch=0, epochs=1, complete=True, model=model, clean_pass=not_asked_for))
+    assert resumed.features.device.type == "meta"
+
+
+def not_asked_for() -> CleanPass:
+    raise AssertionError("a clean pass costs time")

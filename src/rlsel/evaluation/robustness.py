@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rlsel.data.corrupted import corrupted_test_split
 from rlsel.data.dataset import Dataset
@@ -14,6 +14,7 @@ from rlsel.evaluation.settings import EvaluationSettings, corruptions_of
 from rlsel.models.target import TargetModel
 from rlsel.training.evaluation import clean_pass, right_guesses
 from rlsel.training.fabric import Fabric
+from rlsel.training.resuming import Checkpointing, kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,12 @@ def read_further(settings: EvaluationSettings, dataset: Dataset, *, seed: int) -
 
 
 def measure(
-    model: TargetModel, dataset: Dataset, further: Sequence[FurtherDataset], *, fabric: Fabric
+    model: TargetModel,
+    dataset: Dataset,
+    further: Sequence[FurtherDataset],
+    *,
+    fabric: Fabric,
+    checkpointing: Checkpointing | None = None,
 ) -> dict[str, FurtherAccuracy]:
     """Measures a model; each part is looked at once.
 
@@ -79,12 +85,18 @@ def measure(
         dataset: What it was trained on; says how images are normalised.
         further: What it is measured on.
         fabric: The device and the precision.
+        checkpointing: That of the training of the model, where what is measured is kept too; None for nowhere.
 
     Returns:
         The accuracies by name.
     """
+
+    def measured_on(part: FurtherSplit) -> FurtherAccuracy:
+        place = None if checkpointing is None else checkpointing.part("further", part.name)
+        return FurtherAccuracy(**kept(place, lambda: asdict(_measure(model, dataset, part, fabric=fabric))))
+
     parts = {part.name: part for one in further for part in one.parts}
-    measured = {name: _measure(model, dataset, part, fabric=fabric) for name, part in parts.items()}
+    measured = {name: measured_on(part) for name, part in parts.items()}
     return {one.name: _mean([measured[part.name] for part in one.parts]) for one in further}
 
 

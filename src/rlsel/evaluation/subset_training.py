@@ -163,7 +163,7 @@ def train_on(
             model=model.name,
             seed=seed,
             indices_sha256=indices_sha256(split.in_source().numpy()),
-            ood=measure(trained, dataset, further, fabric=fabric),
+            ood=measure(trained, dataset, further, fabric=fabric, checkpointing=checkpointing),
         ),
         trained,
     )

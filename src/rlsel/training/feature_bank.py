@@ -30,6 +30,8 @@ class FeatureBank:
         self.features[batch.indices.to(device)] = batch.features
 
     def on_epoch_end(self, end: EpochEnd) -> Mapping[str, float]:
+        # a training that was interrupted before the end of an epoch goes on without a batch
+        self.features = self.features.to(next(end.model.parameters(), self.features).device)
         return {}
 
     def state_dict(self) -> dict[str, Tensor]:
