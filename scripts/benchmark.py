@@ -279,6 +279,7 @@ def machine() -> str:
 
 
 def main() -> None:
+    torch.set_num_threads(DeviceSettings().threads)  # as a run has them
     rows: list[Row] = []
     print(machine())
     for name in sys.argv[1:] or MEASUREMENTS:
