@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from rlsel.budget import kept_count
+from rlsel.cover.neighbours import Rows
 from rlsel.policy.learning import LearningSettings, PolicySession, solve_price
 from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Behaviour, Evidence, Reward
@@ -18,6 +19,7 @@ from rlsel.policy.settling import Sweep, collapse_of
 from rlsel.randomness import stream, torch_generator
 from rlsel.selectors.base import Recording
 from rlsel.selectors.policy_state import StateScaler, StoredPolicy, history_columns, random_projection
+from rlsel.selectors.whole import TOGETHER
 from rlsel.training.observation import BatchObservation, EpochEnd
 from rlsel.training.resuming import Checkpointing, carry_on, working_time
 
@@ -304,6 +306,33 @@ class PolicyLearner:
             solve_price(session.policy, states, ratio)
         logits = session.remember(states).cpu()
         return self.calibration(self._reward, ratio).known(logits, settled.agent.evidence)
+
+    def judge_others(self, rows: Rows, evidence: Evidence, ratio: float) -> Tensor:
+        """Judges samples of which some were learned on, with the policy as it settled.
+
+        Args:
+            rows: (M, D) features, as those that it settled on.
+            evidence: What is known of the M samples.
+            ratio: The share to keep.
+
+        Returns:
+            (M,) float32 keep logits, as `judge` gives them.
+        """
+        settled = self._as_settled()
+        session = settled.agent.session
+        session.policy.load_parameters(settled.parameters)
+        columns = None if settled.agent.columns is None else history_columns(evidence)
+        logits = torch.empty(len(rows))
+        for places in torch.split(torch.arange(len(rows)), TOGETHER):
+            history = None if columns is None else columns[places]
+            logits[places] = session.policy.keep_logit(settled.agent.scaler.states(rows[places], history, ratio=ratio))
+        if self._reward.priced:
+            ordered = logits.sort(descending=True).values
+            count = kept_count(ratio, len(logits))
+            below = ordered[count] if count < len(ordered) else ordered[-1] - 1.0
+            logits -= (ordered[count - 1] + below) / 2
+        calibration = replace(self.calibration(self._reward, ratio), size=len(rows))
+        return calibration.known(logits, evidence)
 
     def calibration(self, reward: Reward, ratio: float) -> Calibration:
         """Returns how far apart the keep logits for a reward and a ratio should be."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor
 
-from rlsel.checks import int_at_least, number_between, one_of, positive_int
+from rlsel.checks import int_at_least, number_between, one_of, positive_int, refuse
 from rlsel.cover.duplicates import near_duplicate_groups
 from rlsel.cover.neighbours import Rows
 from rlsel.cover.settings import CoverSettings
@@ -25,7 +24,6 @@ from rlsel.policy.a2c import A2C
 from rlsel.policy.label_errors import label_error_probability
 from rlsel.policy.learning import LearningSettings
 from rlsel.policy.mdp import PolicySpec
-from rlsel.policy.optimum import Calibration
 from rlsel.policy.rewards import Dynamics, Reward
 from rlsel.provenance import Outcome
 from rlsel.randomness import Streams
@@ -35,6 +33,7 @@ from rlsel.selectors.features import ModelRows, selection_features
 from rlsel.selectors.policy_learner import PolicyLearner
 from rlsel.selectors.policy_state import StoredPolicy
 from rlsel.selectors.trials import try_variants
+from rlsel.selectors.whole import evidence_of_all
 from rlsel.training.loop import build_model
 
 _ANY_RATIO = 0.5
@@ -44,10 +43,6 @@ _LEAST_LEARNED_RATIO = 0.5
 """A policy with a price learns for no smaller share. Where it keeps few samples, the keep probability of most is close
 to 0, and there neither reward nor entropy moves a logit: those of easy samples end anywhere, while `sample` draws by
 them. At the optimum the price moves all logits by the same amount, so that the threshold can move afterwards."""
-
-
-_JUDGED_TOGETHER = 65_536
-"""Samples whose features are computed and judged together, of very many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +111,10 @@ class RLSelector:
             )
 
     def needs(self, task: SelectionTask) -> Needs:
+        most = task.dataset.learn_on
+        if most is not None and len(task) > most and self.cover.measure != "cover":
+            remedy = f"{len(task)} samples are more than dataset.learn_on={most}"
+            raise refuse("cover.measure", "cover where a policy learns on a part", self.cover.measure, remedy)
         if task.purpose is not None and self.trials:
             # a model that does not take the images is refused before any work is done
             build_model(task.purpose.model, task.dataset, Streams(seed=task.seed, names=("trial", 0)))
@@ -165,31 +164,19 @@ class RLSelector:
     def score_all(self, task: SelectionTask, part: SelectionTask, observed: Observed) -> Scores:
         """Scores every sample by a policy that learned on a part of them.
 
-        All are judged alike, by their features, those of the part as well: what is known of these from their training
-        would set them apart from the others.
+        All are judged alike, with what can be measured of every sample at the end of the training; what is known of
+        those of the part from their training would set them apart from the others.
         """
         learned = self.score(part, observed)
-        learner = observed.observer
+        learner, model = observed.observer, observed.model
         if not isinstance(learner, PolicyLearner):
             raise TypeError("RL-Selector scores with the learner that its needs() asked for")
-        stored = learner.stored()
-        rows: Rows = (
-            ModelRows(_trained(observed), task.dataset, task.fabric) if task.features is None else task.features
-        )
-        judged = torch.cat(
-            [
-                stored.networks.judge(rows[positions], self.policy, ratio=self.ratio)
-                for positions in torch.split(torch.arange(len(task)), _JUDGED_TOGETHER)
-            ]
-        )
-        calibration = Calibration(
-            reward=self.as_learned(stored).reward,
-            entropy_weight=self.policy.entropy_weight,
-            ratio=self.ratio,
-            num_classes=task.dataset.num_classes,
-            size=len(task),
-        )
-        scores = self.scores(calibration.unseen(judged, stored.evidence), rows, task.dataset)
+        rows: Rows | None = task.features
+        if rows is None:
+            rows = ModelRows(_trained(observed), task.dataset, task.fabric)
+        own = None if task.features is not None or model is None else model.head
+        evidence = evidence_of_all(task, part, rows, own, self.cover)
+        scores = self.scores(learner.judge_others(rows, evidence, self.ratio), rows, task.dataset)
         return replace(scores, outcome=learned.outcome, shared_seconds=learned.shared_seconds)
 
     def scores(self, logits: Tensor, features: Rows, dataset: Dataset) -> Scores:
