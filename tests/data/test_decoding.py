@@ -196,10 +196,11 @@ def test_numbers_without_a_known_white_are_refused(tmp_path: Path, kind: str) ->
         Image.fromarray(values.astype(np.uint8)).save(path, tiffinfo={339: 2})
     else:
         path.write_bytes(b"Pf\n4 3\n-1.0\n" + values.astype("<f4").tobytes())
+    # Pillow reads float maps since 10.3
+    known = kind != "float map" or ".pfm" in Image.registered_extensions()
+    why = "its numbers have no known white; conv" if known else "no image that Pillow knows"
     for read in (read_header, lambda path: decode(path, (3, 4))):
-        with pytest.raises(
-            DataError, match=r"a.tif cannot be read as an image \(its numbers have no known white; conv"
-        ):
+        with pytest.raises(DataError, match=rf"a.tif cannot be read as an image \({why}"):
             read(path)
 
 
