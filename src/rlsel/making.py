@@ -121,6 +121,12 @@ def _place(request: Sequence[Planned]) -> tuple[Path, str]:
     return request[0].folder.path, settings_hash({"cells": [one.plan.settings for one in request]})
 
 
+def forget_checkpoint(request: Sequence[Planned]) -> None:
+    """Removes the checkpoint of a process that was killed right after it had made all that was asked for."""
+    if all(one.folder.complete for one in request):
+        checkpoint_at(*_place(request)).remove()
+
+
 def _interrupted(request: Sequence[Planned]) -> frozenset[str]:
     """Returns the digests of what an interrupted attempt was to make together; none where there was none."""
     found = already_kept(checkpoint_at(*_place(request)).part(_TOGETHER))

@@ -60,6 +60,13 @@ def test_a_first_process_that_is_killed_is_told_of(program: Callable[[str], None
         run_together(["rlsel", "select"], 2)
 
 
+def test_more_processes_than_cores_are_refused(rlsel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    result = rlsel("select", "device.processes=5")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == "error: device.processes must be at most 4, the cores of this machine, got 5\n"
+
+
 def test_a_command_that_trains_no_model_together_refuses(rlsel: Callable[..., Any], tmp_path: Path) -> None:
     result = rlsel("features", "device.processes=2")
     assert (result.code, result.out) == (2, "")

@@ -225,6 +225,16 @@ def test_without_run_dir_runs_lie_under_outputs(
     assert swept == tmp_path / "sweep" / name / folder.name
 
 
+def test_what_a_process_leaves_that_is_killed_right_after_its_end_goes(request_for: Request) -> None:
+    folder = train_on_subset(request_for("run"), SilentReporter())
+    digest = json.loads((folder / "status.json").read_text())["settings_hash"]
+    names = (f".training-{digest}.ckpt", f".training-{digest}.looks-0123abcd.ckpt")
+    for name in names:
+        (folder / name).write_bytes(b"")
+    train_on_subset(request_for("run"), SilentReporter())
+    assert not [name for name in names if (folder / name).exists()]
+
+
 def test_a_complete_run_is_not_run_again(request_for: Request, reporter: Any) -> None:
     folder = run(request_for())
     before, stamp = comparable(folder), (folder / "result.json").stat().st_mtime_ns

@@ -20,6 +20,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from rlsel.checks import refuse
 from rlsel.cli.composing import Composed, group_options, read_composed
 from rlsel.cli.console import reporting
 from rlsel.cli.failures import COMPOSITION_ERRORS, explain
@@ -122,7 +123,7 @@ def _processes_to_start(composed: Composed, command: Command) -> int:
     """Returns how many processes are to run the command together; 1 where this one is to run it.
 
     Raises:
-        ConfigurationError: if the command cannot be run by several.
+        ConfigurationError: if the command cannot be run by several, or the machine has not so many cores.
     """
     device = composed.nodes.get("device") or {}
     asked, started = convert(device.get("processes", 1), int, "device.processes"), process_count()
@@ -131,6 +132,9 @@ def _processes_to_start(composed: Composed, command: Command) -> int:
             f"device.processes must be 1 for rlsel {command.name}, got {max(asked, started)}: only select and "
             "train-on-subset train one model in several processes"
         )
+    cores = os.cpu_count() or 1
+    if started == 1 and asked > cores:
+        raise refuse("device.processes", f"at most {cores}, the cores of this machine", asked)
     return asked if started == 1 else 1
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rlsel.budget import kept_count
 from rlsel.data.dataset import Dataset
+from rlsel.runs.checkpoint import checkpoint_at
 from rlsel.runs.datasets import read_dataset
 from rlsel.runs.folder import common_parent, note_damage, to_make
 from rlsel.runs.plan import Planned
@@ -51,6 +52,10 @@ def make_missing(
         note_damage([one.folder for one in missing], reporter.note)
         with options.device.computing() as fabric:
             work(missing, dataset, fabric)
+    for one in planned:
+        if one not in missing:
+            # a process that was killed right after its end left it
+            checkpoint_at(one.folder.path, one.folder.digest).remove()
     if len(missing) < len(planned):
         reporter.note(taken(len(planned) - len(missing), of=len(planned)))
     return common_parent(planned, options.run_dir)

@@ -13,11 +13,11 @@ from rlsel.commands.requests import ReportRequest, SelectRequest
 from rlsel.data.dataset import Dataset
 from rlsel.errors import ConfigurationError
 from rlsel.estimating import estimate_selection
-from rlsel.making import make
+from rlsel.making import forget_checkpoint, make
 from rlsel.paying import closing
 from rlsel.predicting import AutoPlan, choose_ratio
 from rlsel.processes import process_count
-from rlsel.runs.checkpoint import training_checkpoint
+from rlsel.runs.checkpoint import checkpoint_at, training_checkpoint
 from rlsel.runs.datasets import features_digest, read_dataset, read_features
 from rlsel.runs.folder import begun, check_writable, note_damage
 from rlsel.runs.metrics import METRICS_FILE, MetricsFile
@@ -54,6 +54,8 @@ def select(request: SelectRequest, reporter: Reporter) -> Path:
         make(missing, task, began=began, resume=resume, request=planned, estimate=estimate)
 
     planned = plan(request)
+    if request.options.resume == "auto":
+        forget_checkpoint(planned)
     folder = make_missing(planned, work, settings=request.settings, options=request.options, reporter=reporter)
     if request.report:
         _show([one.folder.path for one in planned], request, reporter)
@@ -103,6 +105,7 @@ def _find_ratio(request: SelectRequest, reporter: Reporter, began: float) -> Pat
     )
     folder = auto.folder(request.settings, request.export, options)
     if resume and folder.complete:
+        checkpoint_at(folder.path, folder.digest).remove()
         reporter.note(taken())
         return folder.path
     check_writable(folder.path)

@@ -11,6 +11,7 @@ from rlsel.commands.subsets import Subset, load_subset, subset_of
 from rlsel.coreset import indices_sha256
 from rlsel.errors import ConfigurationError
 from rlsel.evaluation.subset_training import SubsetResult
+from rlsel.runs.checkpoint import checkpoint_at
 from rlsel.runs.datasets import read_dataset, read_further_datasets
 from rlsel.runs.folder import OUTPUTS, RunFolder, cell_name, check_writable, note_damage, require_apart
 from rlsel.runs.layout import are_defaults, settings_hash, training_settings
@@ -44,6 +45,7 @@ def train_on_subset(request: TrainOnSubsetRequest, reporter: Reporter) -> Path:
     place = _place(request, subset, ratio, digest)
     folder = RunFolder(path=place.absolute(), digest=digest)
     if request.options.resume == "auto" and folder.complete:
+        checkpoint_at(folder.path, folder.digest).remove()  # of a process that was killed right after its end
         reporter.note(taken())
         return folder.path
     if request.coreset is not None:
