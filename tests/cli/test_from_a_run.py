@@ -17,6 +17,7 @@ from rlsel.data.digits import Digits
 from rlsel.data.variation import Variation
 from rlsel.evaluation.settings import EvaluationSettings
 from rlsel.export import ExportSettings
+from rlsel.models.head import Head
 from rlsel.models.resnet import ResNet18
 from rlsel.models.small_cnn import SmallCNN
 from rlsel.policy.ppo import PPO
@@ -198,6 +199,19 @@ def test_the_parent_of_several_runs_names_one_of_them(rlsel: Callable[..., Any],
     run.rename(cell)
     result = rlsel("finetune-ratio", "ratio=0.5", "run=several")
     assert result.err.endswith("choose one of the runs in it, for example el2n/ratio-0.30_seed-0\n")
+
+
+def test_rows_of_features_are_trained_on_with_a_head_from_a_run_as_well(
+    rlsel: Callable[..., Any], train_on_subset: Any, run: Path, tmp_path: Path
+) -> None:
+    recorded = yaml.safe_load((run / "config.yaml").read_text())
+    features = {"_target_": "rlsel.data.embeddings.Embeddings", "path": str(tmp_path / "x.npy")}
+    (run / "config.yaml").write_text(yaml.safe_dump({**recorded, "dataset": features}))
+    models = []
+    for more in ((), ("model.width=9",), ("model=small_cnn",), ("dataset=digits",)):
+        assert rlsel("train-on-subset", "coreset=run", *more).code == 0
+        models.append(train_on_subset.requests[-1].settings.model)
+    assert models == [Head(), Head(width=9), SmallCNN(), SmallCNN()]
 
 
 def given(nodes: dict[str, Any], *typed: str) -> Composed:

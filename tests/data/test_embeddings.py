@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -150,10 +151,43 @@ def test_parquet_has_vectors_labels_and_ids_in_columns(
     assert [path.stat().st_mtime_ns for path in unpacked] == before
     with pytest.raises(DataError, match=r"must have the column klass, got vector, label"):
         Embeddings(path=folder, label_column="klass").load()
+    with pytest.raises(DataError, match=r"must have the column uid, got vector, label"):
+        Embeddings(path=folder, id_column="uid").load()
     with pytest.raises(DataError, match=r"be a column of vectors, got 'label': .* has vector"):
         Embeddings(path=folder, vectors="label").load()
     with pytest.raises(ConfigurationError, match=r"dataset.labels must be null with Parquet"):
         Embeddings(path=folder, labels=tmp_path / "y.npy").load()
+
+
+@pytest.mark.parametrize("key", ["vectors", "label_column", "id_column"])
+def test_columns_are_of_parquet_alone(tmp_path: Path, key: str) -> None:
+    data = Embeddings(path=save(tmp_path / "x.npy", FEATURES), **{key: "one"})
+    with pytest.raises(ConfigurationError, match=f"dataset.{key} must be null with .npy, which has no columns"):
+        data.load()
+
+
+def test_processes_that_unpack_one_table_do_not_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(feature_tables, "IN_MEMORY_BYTES", 100)
+    monkeypatch.setattr(feature_tables, "_ROWS", 10)
+    table = write_table(tmp_path / "x.parquet", FEATURES, label=LABELS.tolist())
+    vectors, others = feature_tables._vectors, []
+
+    def beside_another(*given: Any) -> np.ndarray:
+        # another process unpacks the same table while this one is in its second block
+        others.append(0)
+        if len(others) == 2:
+            with monkeypatch.context() as other:
+                other.setattr(feature_tables, "_vectors", vectors)
+                other.setattr("os.getpid", lambda: 1)
+                others.append(feature_tables.unpack_features([table], None)[0].copy())
+        return vectors(*given)
+
+    monkeypatch.setattr(feature_tables, "_vectors", beside_another)
+    (mine,) = feature_tables.unpack_features([table], None)
+    assert np.array_equal(mine, FEATURES)
+    assert any(np.array_equal(other, FEATURES) for other in others)
+    assert [path.suffix for path in (tmp_path / "cache").rglob("*.*")] == [".npy"]
 
 
 def test_lists_of_several_lengths_are_no_vectors(tmp_path: Path) -> None:

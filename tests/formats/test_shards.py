@@ -53,6 +53,18 @@ def test_rows_without_ids_go_by_their_position_in_all_shards(rlsel: Callable[...
     assert not (tmp_path / "again").exists()
 
 
+def test_files_of_one_name_are_refused(rlsel: Callable[..., Any], tmp_path: Path) -> None:
+    for folder, part in (("a", slice(12)), ("b", slice(12, 30))):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "x.npy", ROWS[part])
+    run = select(rlsel, tmp_path / "*" / "x.npy")
+    result = rlsel("export", f"run={run}", "format=shards", f"out={tmp_path / 'out'}")
+    assert result.err == (
+        "error: format must be parquet where files of features have the same name, got 'shards': x is there twice\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_images_have_no_shards(rlsel: Callable[..., Any]) -> None:
     run = rlsel("select", "dataset.train_size=100", "selector=random").folder
     result = rlsel("export", f"run={run}", "format=shards")

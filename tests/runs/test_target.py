@@ -54,6 +54,8 @@ def test_what_the_model_cannot_judge_is_refused(dataset: Dataset) -> None:
     takes.check(replace(dataset, class_names=("a", "b")))  # fewer classes are no obstacle
     with pytest.raises(DataError, match="at most the 3 classes of the run's target model, got 4 in arrays"):
         takes.check(replace(dataset, class_names=("a", "b", "c", "d")))
+    with pytest.raises(DataError, match=r"got 4 in arrays: give dataset.clusters=3, or select from it anew"):
+        takes.check(replace(dataset, class_names=("a", "b", "c", "d"), labelled=False))
     with pytest.raises(DataError, match=r"images of 1x8x8 \(channels x height x width\).* got 1x6x6 in arrays"):
         takes.check(replace(dataset, crop=6))
     with pytest.raises(DataError, match="images of 3x8x8"):

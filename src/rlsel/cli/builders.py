@@ -164,7 +164,7 @@ def _recorded(composed: Composed, keys: Sequence[str]) -> _Recorded:
 
 def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
     """Carries out `rlsel train-on-subset`; the data set is the coreset's where the user gives none."""
-    from rlsel.cli.composing import compose_option
+    from rlsel.cli.composing import compose_option, with_usual_model
     from rlsel.cli.recorded import prefer_given
     from rlsel.commands.requests import TrainOnSubsetRequest
     from rlsel.commands.train_on_subset import train_on_subset as run
@@ -184,7 +184,8 @@ def train_on_subset(composed: Composed, reporter: Reporter) -> Path:
         recorded = read_run(coreset, "coreset").settings.get("dataset")
     else:
         recorded = compose_option("dataset", DEFAULT_DATASET)
-    nodes = {**composed.nodes, "dataset": prefer_given(composed, "dataset", recorded)}
+    dataset = prefer_given(composed, "dataset", recorded)
+    nodes = {**with_usual_model(composed, dataset).nodes, "dataset": dataset}
     request = TrainOnSubsetRequest(
         coreset=coreset,
         settings=replace(run_settings(nodes), dynamic=dynamic),

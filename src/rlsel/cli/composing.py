@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra import compose
@@ -24,8 +24,8 @@ from rlsel.structure import Node, as_node, unknown_key
 DEFAULT_MODEL = "small_cnn"
 """The network of each command that trains one."""
 
-_USUAL_MODELS = {"embeddings": "head"}
-"""The network in its place where the data set is of another kind, and no model was named."""
+_USUAL_MODELS = {"rlsel.data.embeddings.Embeddings": "head"}
+"""The network in its place for a data set of another kind, by its `_target_`, where no model was named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +37,14 @@ class Composed:
         nodes: Top-level keys to plain values; `logger` may be missing, nothing else.
         given: The keys that the user set on the command line, in order and without `+` and `~`.
         several: Whether this is one job of a sweep.
+        model: The option of the group `model` that was taken; None where the command has none.
     """
 
     name: str
     nodes: Mapping[str, Any]
     given: tuple[str, ...]
     several: bool
+    model: str | None = None
 
     def node(self, key: str) -> Node:
         """Returns the level at a top-level key.
@@ -86,16 +88,28 @@ def read_composed(config: DictConfig, hydra: HydraConf, command: Command) -> Com
     ]
     nodes = {str(key): value for key, value in as_node(plain, "configuration").items()}
     given = tuple(override.lstrip("+~").partition("=")[0] for override in hydra.overrides.task)
-    usual = _USUAL_MODELS.get(hydra.runtime.choices.get("dataset") or "")
-    if usual is not None and hydra.runtime.choices.get("model") == DEFAULT_MODEL and "model" not in given:
-        typed = {key: value for key, value in nodes["model"].items() if f"model.{key}" in given}
-        nodes["model"] = {**compose_option("model", usual), **typed}
-    return Composed(
+    composed = Composed(
         name="/".join([command.name, *filter(None, chosen)]),
         nodes=nodes,
         given=given,
         several=hydra.mode == RunMode.MULTIRUN,
+        model=hydra.runtime.choices.get("model"),
     )
+    return with_usual_model(composed, nodes.get("dataset"))
+
+
+def with_usual_model(composed: Composed, dataset: object) -> Composed:
+    """Puts the network that is usual for a data set in the place of the default; only while Hydra runs a job.
+
+    Args:
+        composed: The configuration; a model that was named stays.
+        dataset: The level of the data set, as it was given or recorded.
+    """
+    usual = _USUAL_MODELS.get(str(dataset.get("_target_"))) if isinstance(dataset, Mapping) else None
+    if usual is None or composed.model != DEFAULT_MODEL or "model" in composed.given:
+        return composed
+    typed = {key: value for key, value in composed.node("model").items() if f"model.{key}" in composed.given}
+    return replace(composed, nodes={**composed.nodes, "model": {**compose_option("model", usual), **typed}})
 
 
 def group_options(group: str) -> list[str]:

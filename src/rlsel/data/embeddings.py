@@ -14,7 +14,14 @@ from rlsel.checks import int_at_least, refuse
 from rlsel.data.dataset import Dataset, Split
 from rlsel.data.feature_files import Location, map_array, map_features, read_labels, shard_files
 from rlsel.data.feature_rows import MappedRows, finite_range
-from rlsel.data.feature_tables import ID_COLUMN, LABEL_COLUMN, count_rows, read_column, unpack_features
+from rlsel.data.feature_tables import (
+    ID_COLUMN,
+    LABEL_COLUMN,
+    check_column,
+    count_rows,
+    read_column,
+    unpack_features,
+)
 from rlsel.data.labels import NamedLabels, check_labels
 from rlsel.data.locations import check_location
 from rlsel.data.pseudo_classes import with_pseudo_classes
@@ -66,6 +73,7 @@ class Embeddings:
             DataError: if a file is missing or damaged, or its array is unfit.
         """
         files = self.files()
+        self._check_columns(files)
         given = self._labels(files)
         rows = MappedRows(unpack_features(files, self.vectors) if _in_tables(files) else map_features(files))
         low, high = finite_range(rows, f"embeddings: features in {_shown(files)}")
@@ -111,6 +119,16 @@ class Embeddings:
                 yield file.stem, count_rows(file), ids
             else:
                 yield file.stem, len(map_array(file)), None
+
+    def _check_columns(self, files: Sequence[Path]) -> None:
+        if _in_tables(files):
+            if self.id_column is not None:
+                check_column(files, self.id_column)
+            return
+        columns = {"vectors": self.vectors, "label_column": self.label_column, "id_column": self.id_column}
+        for key, column in columns.items():
+            if column is not None:
+                raise refuse(f"dataset.{key}", "null with .npy, which has no columns", column)
 
     def _labels(self, files: Sequence[Path]) -> NDArray[Any] | None:
         if _in_tables(files):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rlsel.data.feature_rows import IN_MEMORY_BYTES
 from rlsel.data.locations import cache_folder, first_line
 from rlsel.errors import ConfigurationError, DataError
+from rlsel.files import write_atomically
 
 if TYPE_CHECKING:
     from pyarrow import ChunkedArray, Schema
@@ -25,21 +26,6 @@ _ROWS = 16_384
 
 LABEL_COLUMN, ID_COLUMN = "label", "id"
 """Columns that are taken for labels and ids where a table has them and nothing else is said."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Which columns hold what; None for the ones that types and names show.
-
-    Attributes:
-        vectors: Lists of floats, all of one length; the only such column where None.
-        label: The classes; `label` where None, if there is one.
-        id: What a sample is called; `id` where None, if there is one.
-    """
-
-    vectors: str | None = None
-    label: str | None = None
-    id: str | None = None
 
 
 @contextmanager
@@ -88,15 +74,20 @@ def _unpack_one(file: Path, column: str | None) -> NDArray[Any]:
         target = cache_folder() / "embeddings" / f"{key}.npy"
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_suffix(f".{hashlib.sha256(str(file).encode()).hexdigest()[:8]}.part")
-            rows = np.lib.format.open_memmap(part, mode="w+", dtype=first.dtype, shape=(size, first.shape[1]))
-            start = 0
-            for block in (first, *_of_length(blocks, first.shape[1], file)):
-                rows[start : start + len(block)] = block
-                start += len(block)
-            rows.flush()
-            part.replace(target)
+            rest = _of_length(blocks, first.shape[1], file)
+            _write_rows(target, first.dtype, (size, first.shape[1]), chain([first], rest))
     return np.asarray(np.load(target, mmap_mode="r", allow_pickle=False))
+
+
+def _write_rows(target: Path, dtype: np.dtype[Any], shape: tuple[int, int], blocks: Iterable[NDArray[Any]]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+
+    def write(file: IO[bytes]) -> None:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            file.write(block.tobytes())
+
+    write_atomically(target, write, setting="XDG_CACHE_HOME")
 
 
 def _of_length(blocks: Iterator[NDArray[Any]], length: int, file: Path) -> Iterator[NDArray[Any]]:
@@ -144,6 +135,19 @@ def count_rows(file: Path) -> int:
         return int(table.metadata.num_rows)
 
 
+def check_column(files: Sequence[Path], name: str) -> None:
+    """Raises `DataError` unless each of the Parquet files has a column of that name."""
+    for file in files:
+        with _table(file) as table:
+            _require_column(table, name, file)
+
+
+def _require_column(table: ParquetFile, name: str, file: Path) -> None:
+    names = table.schema_arrow.names
+    if name not in names:
+        raise DataError(f"embeddings: {file} must have the column {name}, got {', '.join(names)}")
+
+
 def read_column(files: Sequence[Path], given: str | None, usual: str) -> NDArray[Any] | None:
     """Reads a column of all shards.
 
@@ -161,11 +165,9 @@ def read_column(files: Sequence[Path], given: str | None, usual: str) -> NDArray
     columns: list[NDArray[Any]] = []
     for file in files:
         with _table(file) as table:
-            names = table.schema_arrow.names
-            if (given or usual) not in names:
-                if given is None and not columns:
-                    return None
-                raise DataError(f"embeddings: {file} must have the column {given or usual}, got {', '.join(names)}")
+            if given is None and not columns and usual not in table.schema_arrow.names:
+                return None
+            _require_column(table, given or usual, file)
             columns.append(_plain(table.read([given or usual]).column(0), file, given or usual))
     return np.concatenate(columns)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,17 @@ def require_shards(rows: Rows) -> None:
     """Refuses a data set that has no shards, or others than the coreset was selected from.
 
     Raises:
-        ConfigurationError: where there are none.
+        ConfigurationError: where there are none, or two of one name.
         DataError: where they have another number of rows.
     """
     name, size = rows.coreset.provenance.dataset.name, len(rows.coreset.scores)
     if not rows.shards:
         raise refuse("format", f"parquet for {name}, which has no files of features", "shards")
+    twice = [shared for shared, count in Counter(shard.name for shard in rows.shards).items() if count > 1]
+    if twice:
+        raise refuse(
+            "format", "parquet where files of features have the same name", "shards", f"{twice[0]} is there twice"
+        )
     found = sum(shard.size for shard in rows.shards)
     if found != size:
         raise DataError(f"dataset.path must hold the {size} rows that were selected from, got {found}: put them back")

@@ -68,9 +68,12 @@ class TargetInput:
                 f"count as 0 to 1), got {describe_range(dataset.pixel_range)} in {dataset.name}: rescale them"
             )
         if dataset.num_classes > self.num_classes:
+            remedy = "select from it anew"
+            if not dataset.labelled:
+                remedy = f"give dataset.clusters={self.num_classes}, or {remedy}"
             raise DataError(
                 f"dataset must have at most the {self.num_classes} classes of the run's target model, got "
-                f"{dataset.num_classes} in {dataset.name}: select from it anew"
+                f"{dataset.num_classes} in {dataset.name}: {remedy}"
             )
 
 
