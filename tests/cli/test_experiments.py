@@ -146,7 +146,12 @@ def test_the_literal_rows_are_the_paper_experiment(
             marks=pytest.mark.thorough,
         ),
         pytest.param("tiny_imagenet_small", {"small_cnn"}, {"forgetting", "rl_selector"}, marks=pytest.mark.thorough),
-        ("cross_architecture_small", {"resnet50", "vit", "swin"}, {"moderate", "rl_selector"}),
+        pytest.param(
+            "cross_architecture_small",
+            {"resnet50", "vit", "swin"},
+            {"moderate", "rl_selector"},
+            marks=pytest.mark.thorough,
+        ),
         pytest.param("ood_small", {"small_cnn"}, {"moderate", "rl_selector"}, marks=pytest.mark.thorough),
         pytest.param(
             "ablation_redundancy_small",

@@ -147,6 +147,7 @@ def test_a_comma_parts_paths_too_where_the_mode_says_that_it_is_a_sweep(
     assert [request.options.run_dir for request in select.requests] == [tmp_path / "007", tmp_path / "c,d"]
 
 
+@pytest.mark.thorough
 def test_the_processes_of_a_job_in_a_sweep_mean_the_same_path(
     rlsel: Callable[..., Any], select: Any, tmp_path: Path
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_place_below_a_file_is_refused(coreset: Callable[..., Coreset], tmp_pa
         export_coreset(coreset(), "csv", tmp_path / "file" / "out.csv")
 
 
+@pytest.mark.thorough
 def test_the_module_for_torch_runs_alone(coreset: Callable[..., Coreset], tmp_path: Path) -> None:
     export_coreset(coreset(), "torch", tmp_path / "subset.py")
     program = (

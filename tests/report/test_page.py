@@ -111,6 +111,7 @@ def test_without_features_there_is_neither_map_nor_program_for_it(coreset: Cores
     assert "There are no pictures: the file is gone." in page.text
 
 
+@pytest.mark.thorough
 def test_a_large_selection_stays_small(make_selection: Any, make_seen: Any) -> None:
     coreset = make_selection(60_000, names=[f"class {number}" for number in range(300)])
     seen = make_seen(coreset, side=28)

@@ -26,7 +26,9 @@ VALUES: Mapping[str, tuple[str, ...]] = {
     "export.class_balance": ("none", "proportional"),
     "export.mode": ("topk", "sample", "stratified", "threshold"),
     "export.near_duplicates": ("as_any", "last"),
-    "format": ("csv", "fiftyone", "hf", "imagefolder", "lightly", "parquet", "torch", "txt", "webdataset", "yolo"),
+    "format": (
+        *("csv", "fiftyone", "hf", "imagefolder", "lightly", "parquet", "shards", "torch", "txt", "webdataset", "yolo"),
+    ),
     "mode": ("symlink", "hardlink", "copy"),
     "overwrite": _BOOLEAN,
     "part": ("kept", "dropped", "both"),
