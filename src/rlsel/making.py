@@ -71,7 +71,7 @@ def make(
                 coresets.append(_cut_again(one, task, found))
         if rest:
             with _checkpoint(rest, request, resume=resume) as (checkpointing, watching):
-                task.fabric.processes.any(False)
+                task.fabric.processes.any(False)  # the others may read what is taken up again
                 made, training_seconds = _train_and_make(
                     rest,
                     replace(task, checkpointing=checkpointing),
